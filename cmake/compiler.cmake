@@ -1,0 +1,30 @@
+# Warnings, sanitizers, ccache and clang-tidy, for every target of ours.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+
+add_library(polyphony_warnings INTERFACE)
+target_compile_options(polyphony_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                                    -Wno-sign-conversion -Werror)
+
+if(POLYPHONY_SANITIZE)
+  add_compile_options(-fsanitize=${POLYPHONY_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${POLYPHONY_SANITIZE})
+  if(POLYPHONY_SANITIZE STREQUAL "undefined")
+    # LibTorch's objects carry no type information for the vptr check.
+    add_compile_options(-fno-sanitize=vptr)
+  endif()
+endif()
+
+if(POLYPHONY_TIDY)
+  find_program(CLANG_TIDY clang-tidy REQUIRED)
+  set(CMAKE_CXX_CLANG_TIDY ${CLANG_TIDY} --quiet)
+endif()

@@ -1,0 +1,94 @@
+#include <polyphony/config/node.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace polyphony::config {
+
+std::string Mark::text() const {
+  if (!source) return "";
+  return line > 0 ? *source + ":" + std::to_string(line) : *source;
+}
+
+Node Node::list(std::vector<Node> items) {
+  Node node;
+  node.kind_ = Kind::kList;
+  node.list_ = std::move(items);
+  return node;
+}
+
+Node Node::map() {
+  Node node;
+  node.kind_ = Kind::kMap;
+  return node;
+}
+
+Node Node::big_int(std::string digits) {
+  Node node;
+  node.kind_ = Kind::kInt;
+  node.text_ = std::move(digits);
+  return node;
+}
+
+const Node* Node::find(std::string_view key) const {
+  for (const auto& [name, value] : map_) {
+    if (name.is_string() && name.text_ == key) return &value;
+  }
+  return nullptr;
+}
+
+Node* Node::find(std::string_view key) {
+  return const_cast<Node*>(std::as_const(*this).find(key));
+}
+
+const Node* Node::select(std::string_view path) const {
+  const Node* node = this;
+  while (node != nullptr && !path.empty()) {
+    const std::size_t dot = path.find('.');
+    const std::string_view head = path.substr(0, dot);
+    path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
+    if (node->is_list()) {
+      std::size_t index = 0;
+      const auto [end, error] = std::from_chars(head.data(), head.data() + head.size(), index);
+      const bool whole = error == std::errc{} && end == head.data() + head.size();
+      node = whole && index < node->list_.size() ? &node->list_[index] : nullptr;
+    } else {
+      node = node->find(head);
+    }
+  }
+  return node;
+}
+
+Node& Node::set(std::string_view key, Node value) {
+  kind_ = Kind::kMap;
+  if (Node* old = find(key)) return *old = std::move(value);
+  return map_.emplace_back(Node(std::string(key)), std::move(value)).second;
+}
+
+bool Node::erase(std::string_view key) {
+  return std::erase_if(map_, [&](const Item& item) {
+           return item.first.is_string() && item.first.text_ == key;
+         }) > 0;
+}
+
+bool Node::operator==(const Node& other) const {
+  if (kind_ != other.kind_) return false;
+  switch (kind_) {
+    case Kind::kNull: return true;
+    case Kind::kBool: return bool_ == other.bool_;
+    case Kind::kInt: return int_ == other.int_ && text_ == other.text_;
+    case Kind::kFloat:
+      return float_ == other.float_ || (std::isnan(float_) && std::isnan(other.float_));
+    case Kind::kString: return text_ == other.text_;
+    case Kind::kList: return list_ == other.list_;
+    case Kind::kMap: return map_ == other.map_;
+  }
+  return false;
+}
+
+const char* Node::kind_name(Kind kind) {
+  static constexpr const char* kNames[] = {"null", "bool", "int", "float", "str", "list", "dict"};
+  return kNames[static_cast<int>(kind)];
+}
+
+}  // namespace polyphony::config

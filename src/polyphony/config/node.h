@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace polyphony::config {
+
+/// Where a value was written: a file and line, or the text of a command-line override.
+struct Mark {
+  std::shared_ptr<const std::string> source;  ///< file path or "override KEY=VALUE"; may be null
+  int line = 0;                               ///< from 1; 0 where lines have no meaning
+
+  /// "FILE:LINE", or just the source, or "" where unknown.
+  std::string text() const;
+};
+
+/// A configuration value: what OmegaConf's containers and nodes are, as a plain value type.
+/// Mappings keep insertion order. "???" is the string that OmegaConf treats as missing.
+class Node {
+ public:
+  enum class Kind { kNull, kBool, kInt, kFloat, kString, kList, kMap };
+  using Item = std::pair<Node, Node>;  // key (any scalar), value
+
+  Node() = default;
+  Node(bool value) : kind_(Kind::kBool), bool_(value) {}
+  Node(std::int64_t value) : kind_(Kind::kInt), int_(value) {}
+  Node(int value) : Node(std::int64_t{value}) {}
+  Node(double value) : kind_(Kind::kFloat), float_(value) {}
+  Node(std::string value) : kind_(Kind::kString), text_(std::move(value)) {}
+  Node(const char* value) : Node(std::string(value)) {}
+  static Node list(std::vector<Node> items = {});
+  static Node map();
+  /// An integer beyond 64 bits, kept as its decimal digits.
+  static Node big_int(std::string digits);
+
+  Kind kind() const { return kind_; }
+  bool is_null() const { return kind_ == Kind::kNull; }
+  bool is_map() const { return kind_ == Kind::kMap; }
+  bool is_list() const { return kind_ == Kind::kList; }
+  bool is_string() const { return kind_ == Kind::kString; }
+  bool is_scalar() const { return !is_map() && !is_list(); }
+  /// True for "???".
+  bool is_missing() const { return is_string() && text_ == "???"; }
+
+  bool as_bool() const { return bool_; }
+  std::int64_t as_int() const { return int_; }
+  double as_float() const { return kind_ == Kind::kInt ? static_cast<double>(int_) : float_; }
+  /// The text of a string, or the digits of a big_int.
+  const std::string& as_string() const { return text_; }
+  bool is_big_int() const { return kind_ == Kind::kInt && !text_.empty(); }
+
+  const std::vector<Node>& items() const { return list_; }
+  std::vector<Node>& items() { return list_; }
+  const std::vector<Item>& entries() const { return map_; }
+  std::vector<Item>& entries() { return map_; }
+
+  /// The value of a string key; null pointer where absent or where this is no mapping.
+  const Node* find(std::string_view key) const;
+  Node* find(std::string_view key);
+  /// The value at a dotted path ("trainer.max_epochs", "a.0.b"); null pointer where absent.
+  const Node* select(std::string_view path) const;
+  /// Sets a string key, in place where it exists, else at the end.
+  Node& set(std::string_view key, Node value);
+  bool erase(std::string_view key);
+
+  const Mark& mark() const { return mark_; }
+  void set_mark(Mark mark) { mark_ = std::move(mark); }
+
+  bool operator==(const Node& other) const;  // marks do not count; 1 and 1.0 differ
+
+  /// "null", "bool", "int", "float", "str", "list", "dict".
+  static const char* kind_name(Kind kind);
+
+ private:
+  Kind kind_ = Kind::kNull;
+  bool bool_ = false;
+  std::int64_t int_ = 0;
+  double float_ = 0;
+  std::string text_;
+  std::vector<Node> list_;
+  std::vector<Item> map_;
+  Mark mark_;
+};
+
+}  // namespace polyphony::config
