@@ -57,6 +57,8 @@ class Fields {
   const std::vector<FieldDoc>& docs() const { return docs_; }
 
  private:
+  template <class T>
+  void bind_value(const char* name, T& member, const char* doc);
   const Node* enter(const char* name, FieldDoc doc);
   [[noreturn]] void wrong_type(const char* name, const Node& value, const std::string& want) const;
 
@@ -182,8 +184,25 @@ std::string show(const Named<T>& value) {
 template <class T>
 std::string type_name(const Named<T>&) { return "dict[str, " + std::string(type_name(T{})) + "]"; }
 
+/// An options struct inside another: its options stand in a mapping of their own.
+template <class T>
+concept Described = requires(T options, Fields& fields) { options.describe(fields); };
+
 template <class T>
 void Fields::operator()(const char* name, T& member, const char* doc) {
+  if constexpr (Described<T>) {
+    const Node* nested = enter(name, {name, "dict", "{}", doc, false});
+    if (nested == nullptr) return;
+    Fields fields(*nested, owner_, path_.empty() ? name : path_ + "." + name);
+    member.describe(fields);
+    fields.finish();
+  } else {
+    bind_value(name, member, doc);
+  }
+}
+
+template <class T>
+void Fields::bind_value(const char* name, T& member, const char* doc) {
   const Node* value = enter(name, {name, type_name(member), show(member), doc, false});
   if (value != nullptr && !read(*value, member)) wrong_type(name, *value, type_name(member));
 }

@@ -43,6 +43,8 @@ class Dataset {
   virtual Batch collate(std::span<const Item> items) const;
   /// Class names in label order.
   virtual const std::vector<std::string>& classes() const = 0;
+  /// Rows of each class, in label order.
+  virtual std::vector<std::int64_t> class_counts() const = 0;
   /// The table that the rows come from, in dataset order, for submissions.
   virtual const CsvTable& table() const = 0;
 };

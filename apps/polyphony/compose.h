@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <polyphony/config/compose.h>
+
+namespace CLI {
+class App;
+}
+
+namespace polyphony::app {
+
+/// What every composing verb takes on its command line.
+struct ComposeArguments {
+  std::string config_path = "configs";
+  std::string config_name;
+  std::string config_dir;
+  std::string version_base;
+  std::vector<std::string> overrides;
+};
+
+void add_compose_options(CLI::App& command, ComposeArguments& arguments);
+config::ComposeRequest request_of(const ComposeArguments& arguments);
+
+/// `polyphony compose`: prints the composed configuration.
+void add_compose_command(CLI::App& app);
+
+}  // namespace polyphony::app

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <polyphony/audio/log_mel.h>
+#include <polyphony/config/fields.h>
+#include <polyphony/data/dataset.h>
+#include <polyphony/text/normalize.h>
+
+namespace polyphony::datasets {
+
+enum class Input { kLogMel, kNgrams };
+
+struct NgramOptions {
+  int max_n = 4;           ///< longest n-gram, in code points
+  int buckets = 1 << 16;   ///< hashes are in [1, buckets); 0 is padding
+  int max_length = 400;    ///< positions kept
+
+  void describe(config::Fields& f);
+};
+
+struct SpeechTextOptions {
+  std::string manifest;
+  std::string split = "train";
+  std::string split_column = "split";
+  std::string path_column = "audio_path";
+  std::string text_column = "text";
+  std::string label_column = "label";
+  std::vector<std::string> classes;
+  std::vector<Input> inputs;
+  audio::LogMelOptions log_mel;
+  text::NormalizeOptions normalize;
+  NgramOptions ngrams;
+  int cache_mb = 2048;
+
+  void describe(config::Fields& f);
+};
+
+/// Rows of a manifest of recordings and transcripts.
+///
+/// An item has "label" (int64 [], -1 where the cell is empty) and, as `inputs` asks, "log_mel" (float
+/// [frames, mels]) and "ngrams" (int64 [positions, max_n]). Log-mel frames are computed once and kept in
+/// memory up to `cache_mb`.
+class SpeechTextDataset : public data::Dataset {
+ public:
+  using Options = SpeechTextOptions;
+  /// @throws DataError for an empty split, a missing column, an unknown label or rows without audio or
+  ///   text that the inputs need
+  explicit SpeechTextDataset(Options options);
+
+  std::int64_t size() const override { return static_cast<std::int64_t>(rows_.size()); }
+  data::Item get(std::int64_t index) const override;
+  const std::vector<std::string>& classes() const override { return options_.classes; }
+  std::vector<std::int64_t> class_counts() const override;
+  const CsvTable& table() const override { return table_; }
+
+ private:
+  struct Row {
+    std::filesystem::path audio;
+    std::string text;
+    std::int64_t label = -1;
+    std::size_t line = 0;
+  };
+
+  void read_rows();
+  std::int64_t label_of(const std::string& cell, std::size_t line) const;
+  at::Tensor log_mel(const Row& row, std::size_t index) const;
+  at::Tensor ngrams(const Row& row) const;
+
+  Options options_;
+  bool split_is_file_ = false;
+  CsvTable table_;
+  std::vector<Row> rows_;
+  audio::LogMel front_end_;
+  mutable std::mutex mutex_;
+  mutable std::vector<at::Tensor> cache_;
+  mutable std::size_t cached_bytes_ = 0;
+};
+
+}  // namespace polyphony::datasets
+
+template <>
+struct polyphony::config::EnumNames<polyphony::datasets::Input> {
+  static constexpr std::pair<const char*, polyphony::datasets::Input> kTable[] = {
+      {"log_mel", polyphony::datasets::Input::kLogMel},
+      {"ngrams", polyphony::datasets::Input::kNgrams}};
+};

@@ -1,0 +1,182 @@
+#include <polyphony/pipeline/experiment.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include <ATen/ops/argmax.h>
+#include <fmt/format.h>
+
+#include <polyphony/base/csv.h>
+#include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
+#include <polyphony/base/npy.h>
+#include <polyphony/callbacks/model_checkpoint.h>
+#include <polyphony/callbacks/progress_bar.h>
+#include <polyphony/data/loader.h>
+#include <polyphony/loggers/local_store.h>
+#include <polyphony/pipeline/options.h>
+#include <polyphony/pipeline/recording.h>
+#include <polyphony/tensor/seed.h>
+
+namespace polyphony::pipeline {
+namespace fs = std::filesystem;
+namespace {
+
+/// The dataset of one stage: the configured one with its `split` set.
+std::unique_ptr<data::Dataset> dataset_of(const ExperimentOptions& options, const std::string& split) {
+  config::Node node = options.dataset.node;
+  node.set("split", config::Node(split));
+  return config::build<data::Dataset>(node, "dataset");
+}
+
+data::LoaderOptions loading(const ExperimentOptions& options, bool train) {
+  data::LoaderOptions loader;
+  loader.batch_size = train ? options.loading.batch_size : options.loading.eval_batch_size;
+  loader.shuffle = train;
+  loader.workers = options.loading.workers;
+  loader.prefetch = options.loading.prefetch;
+  loader.seed = static_cast<std::uint64_t>(options.seed);
+  return loader;
+}
+
+/// One experiment from its options to its record.
+class Experiment {
+ public:
+  Experiment(ExperimentOptions options, Recording& recording)
+      : options_(std::move(options)),
+        recording_(recording),
+        trainer_(options_.trainer, recording.directory()) {
+    tensor::set_up_compute(options_.num_threads, options_.trainer.deterministic
+                                                     ? tensor::Determinism::kOn
+                                                     : tensor::Determinism::kOff);
+    fmt::print("{}\n", tensor::describe_compute());
+    tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
+    task_ = config::build(options_.task, "task");
+  }
+
+  void run() {
+    switch (options_.mode) {
+      case Mode::kTrain:
+        train();
+        return;
+      case Mode::kTest:
+        load_weights(weights_to_use());
+        test();
+        return;
+      case Mode::kPredict:
+        load_weights(weights_to_use());
+        predict(options_.split.predict, "predictions");
+        return;
+    }
+  }
+
+ private:
+  fs::path weights_to_use() const {
+    if (options_.ckpt_path) return *options_.ckpt_path;
+    throw ConfigError(fmt::format("ckpt_path: mode={} needs the weights of a trained run",
+                                  config::show(options_.mode)),
+                      "give ckpt_path=logs/runs/NAME/DATE/TIME/checkpoints/FILE.ckpt");
+  }
+
+  void load_weights(const fs::path& path) {
+    task_->load_state(train::load_state_dict(path), path.string());
+    fmt::print("weights: {}\n", path.string());
+  }
+
+  void train() {
+    const auto train_rows = dataset_of(options_, options_.split.train);
+    const auto val_rows = dataset_of(options_, options_.split.val);
+    refuse_one_class(*train_rows);
+    task_->setup(*train_rows);
+    if (options_.trainer.enable_model_summary) fmt::print("{}", task_->summary());
+    const auto optimizer = config::build(options_.optimizer, "optimizer");
+    const auto schedule = config::build(options_.schedule, "schedule");
+    optimizer->attach(task_->parameters());
+    std::vector<std::unique_ptr<train::Callback>> callbacks;
+    if (options_.trainer.enable_progress_bar) {
+      callbacks.push_back(std::make_unique<callbacks::ProgressBar>());
+    }
+    for (const auto& [name, child] : options_.callbacks) {
+      if (child.is_set()) callbacks.push_back(config::build(child, "callbacks." + name));
+    }
+    std::vector<std::unique_ptr<train::Logger>> loggers;
+    loggers.push_back(recording_.logger());
+    data::Loader train_loader(*train_rows, loading(options_, true));
+    data::Loader val_loader(*val_rows, loading(options_, false));
+    trainer_.fit({*task_, *optimizer, *schedule, train_loader, val_loader, callbacks, loggers},
+                 options_.ckpt_path.value_or(""));
+    if (!options_.test_after_train) return;
+    const std::string best = best_checkpoint(callbacks);
+    if (!best.empty()) load_weights(best);
+    predict(options_.split.val, "val");
+    test();
+    predict(options_.split.test, "test");
+  }
+
+  static std::string best_checkpoint(const std::vector<std::unique_ptr<train::Callback>>& callbacks) {
+    for (const auto& callback : callbacks) {
+      const auto* checkpoint = dynamic_cast<const callbacks::ModelCheckpoint*>(callback.get());
+      if (checkpoint != nullptr) return checkpoint->best_path();
+    }
+    return "";
+  }
+
+  static void refuse_one_class(const data::Dataset& rows) {
+    const std::vector<std::int64_t> counts = rows.class_counts();
+    if (std::count_if(counts.begin(), counts.end(), [](auto count) { return count > 0; }) >= 2) return;
+    throw DataError("the training rows have fewer than two classes; there is nothing to learn",
+                    "look at the labels with `polyphony data check`, and at split.train");
+  }
+
+  void test() {
+    const auto rows = dataset_of(options_, options_.split.test);
+    task_->setup(*rows);
+    data::Loader loader(*rows, loading(options_, false));
+    const train::MetricValues values = trainer_.evaluate(*task_, loader, train::Stage::kTest);
+    recording_.logger()->log(values, trainer_.global_step(), trainer_.current_epoch());
+    for (const auto& [name, value] : values) fmt::print("{:<24} {:.4f}\n", name, value);
+  }
+
+  /// Logits as .npy and the input's columns with the predicted label as .csv.
+  void predict(const std::string& split, const std::string& name) {
+    const auto rows = dataset_of(options_, split);
+    data::Loader loader(*rows, loading(options_, false));
+    const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
+    NpyArray array;
+    array.shape = logits.sizes().vec();
+    array.values.assign(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
+    const fs::path base = recording_.directory() / "predictions" / name;
+    save_npy(base.string() + ".npy", array);
+    CsvTable table = rows->table();
+    table.header.emplace_back("prediction");
+    const at::Tensor best = at::argmax(logits, 1);
+    for (std::size_t i = 0; i < table.rows.size(); ++i) {
+      const std::int64_t label = best.data_ptr<std::int64_t>()[i];
+      table.rows[i].push_back(rows->classes()[static_cast<std::size_t>(label)]);
+    }
+    write_file(base.string() + ".csv", to_csv(table));
+    fmt::print("predictions of {} rows: {}.npy and .csv\n", table.rows.size(), base.string());
+  }
+
+  ExperimentOptions options_;
+  Recording& recording_;
+  train::Trainer trainer_;
+  std::unique_ptr<train::Task> task_;
+};
+
+}  // namespace
+
+void run_experiment(const Request& request) {
+  const config::Node config = resolved(request);
+  ExperimentOptions options;
+  config::Fields fields(config, "polyphony " + request.verb, "");
+  options.describe(fields);
+  if (request.verb != "run") {
+    config::read(config::Node(request.verb), options.mode);  // the verb is the mode
+  }
+  Recording recording(request, config, options.run_name, options.seed);
+  recording.during([&] { Experiment(std::move(options), recording).run(); });
+}
+
+}  // namespace polyphony::pipeline

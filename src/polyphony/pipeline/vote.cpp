@@ -1,0 +1,339 @@
+#include <polyphony/pipeline/vote.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <functional>
+
+#include <fmt/format.h>
+
+#include <polyphony/base/csv.h>
+#include <polyphony/base/error.h>
+#include <polyphony/base/npy.h>
+#include <polyphony/base/table.h>
+#include <polyphony/config/registry.h>
+#include <polyphony/metrics/classification.h>
+#include <polyphony/metrics/confusion.h>
+
+namespace polyphony::pipeline {
+namespace fs = std::filesystem;
+namespace {
+
+enum class VoteOn { kLogits, kProbabilities };
+
+}  // namespace
+}  // namespace polyphony::pipeline
+
+template <>
+struct polyphony::config::EnumNames<polyphony::pipeline::VoteOn> {
+  static constexpr std::pair<const char*, polyphony::pipeline::VoteOn> kTable[] = {
+      {"logits", polyphony::pipeline::VoteOn::kLogits},
+      {"probabilities", polyphony::pipeline::VoteOn::kProbabilities}};
+};
+
+namespace polyphony::pipeline {
+namespace {
+
+struct SearchOptions {
+  std::string validation_file;
+  config::Named<std::string> logits;
+  double step = 0.05;
+
+  void describe(config::Fields& f) {
+    f.required("validation_file", validation_file, "CSV with the labels of the validation rows");
+    f.required("logits", logits, "NAME: PATH of each voter's logits on the validation rows");
+    f("step", step, "distance between the weights tried");
+    f.check("step", step > 0 && step <= 0.5, "in (0, 0.5]");
+  }
+};
+
+struct VoteOptions {
+  config::Named<double> votings;
+  std::string connected_dir;
+  std::string submission_file;
+  std::string target_column_name;
+  std::string voted_logit;
+  std::string voted_file;
+  VoteOn vote_on = VoteOn::kLogits;
+  config::Named<std::string> logits;
+  std::vector<std::string> classes;
+  std::optional<SearchOptions> search;
+
+  void describe(config::Fields& f) {
+    f.required("votings", votings, "NAME: WEIGHT of each voter; the weights sum to 1");
+    f("connected_dir", connected_dir, "directory whose logits/ holds NAME.npy");
+    f.required("submission_file", submission_file, "CSV whose rows the logits belong to");
+    f.required("target_column_name", target_column_name, "column that gets the predicted label");
+    f.required("voted_logit", voted_logit, "where the voted logits go (.npy)");
+    f.required("voted_file", voted_file, "where the predictions go (.csv)");
+    f("vote_on", vote_on, "average logits, as the original does, or softmax probabilities");
+    f("logits", logits, "NAME: PATH of voters outside connected_dir");
+    f("classes", classes, "class names in label order, where the CSV holds names");
+  }
+};
+
+/// Rows of a CSV that logits belong to, with the labels that are known (-1 elsewhere).
+struct Rows {
+  CsvTable table;
+  std::vector<std::int64_t> labels;
+  std::size_t target = 0;  ///< index of the target column
+};
+
+std::int64_t label_of(const std::string& cell, const std::vector<std::string>& classes) {
+  const auto found = std::find(classes.begin(), classes.end(), cell);
+  if (found != classes.end()) return found - classes.begin();
+  if (cell.empty() || !std::all_of(cell.begin(), cell.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+    return -1;
+  }
+  return cell.size() > 9 ? -1 : std::stoll(cell);
+}
+
+bool has_empty_cell(const std::vector<std::string>& cells) {
+  return std::any_of(cells.begin(), cells.end(), [](const std::string& cell) { return cell.empty(); });
+}
+
+/// Reads the CSV and fits it to the number of logit rows. Rows with an empty cell are left out where
+/// that is what makes the two agree, since the original's datasets drop them.
+Rows read_rows(const std::string& path, const VoteOptions& options, std::size_t logit_rows) {
+  Rows rows;
+  rows.table = read_csv(path);
+  CsvTable& table = rows.table;
+  if (table.rows.size() != logit_rows) {
+    const std::size_t all = table.rows.size();
+    std::erase_if(table.rows, has_empty_cell);
+    if (table.rows.size() != logit_rows) {
+      throw DataError(fmt::format("{}: {} rows, but the logits have {}", path, all, logit_rows),
+                      "give the CSV that the logits were predicted for");
+    }
+    fmt::print(stderr, "{}: {} rows with an empty cell left out, as the logits leave them out\n", path,
+               all - table.rows.size());
+  }
+  const auto found = std::find(table.header.begin(), table.header.end(), options.target_column_name);
+  rows.target = static_cast<std::size_t>(found - table.header.begin());
+  if (found == table.header.end()) {
+    rows.labels.assign(logit_rows, -1);
+    table.header.push_back(options.target_column_name);
+    for (auto& cells : table.rows) cells.emplace_back();
+    return rows;
+  }
+  for (const auto& cells : table.rows) {
+    rows.labels.push_back(label_of(cells[rows.target], options.classes));
+  }
+  return rows;
+}
+
+NpyArray load_logits(const std::string& path, const std::string& name) {
+  if (!fs::exists(path)) {
+    throw DataError(fmt::format("votings.{}: the logits {} do not exist", name, path),
+                    "run `polyphony predict` for this model first, or mend the path");
+  }
+  NpyArray logits = load_npy(path);
+  if (logits.shape.size() != 2 || logits.shape[1] < 2) {
+    throw DataError(fmt::format("{}: logits must be rows x classes", path),
+                    "give a file that `polyphony predict` wrote");
+  }
+  for (std::size_t i = 0; i < logits.values.size(); ++i) {
+    if (std::isfinite(logits.values[i])) continue;
+    throw DataError(fmt::format("{}: row {} is not finite", path,
+                                static_cast<std::int64_t>(i) / logits.shape[1]),
+                    "look at this row's prediction");
+  }
+  return logits;
+}
+
+void softmax_rows(NpyArray& logits) {
+  const auto classes = static_cast<std::size_t>(logits.shape[1]);
+  for (std::size_t begin = 0; begin < logits.values.size(); begin += classes) {
+    const auto row = std::span(logits.values).subspan(begin, classes);
+    const float largest = *std::max_element(row.begin(), row.end());
+    double sum = 0;
+    for (float& value : row) {
+      value = std::exp(value - largest);
+      sum += value;
+    }
+    for (float& value : row) value = static_cast<float>(value / sum);
+  }
+}
+
+/// All voters' logits (or probabilities), of one shape.
+std::vector<NpyArray> load_voters(const config::Named<std::string>& paths, VoteOn vote_on) {
+  std::vector<NpyArray> voters;
+  for (const auto& [name, path] : paths) {
+    voters.push_back(load_logits(path, name));
+    if (voters.back().shape != voters.front().shape) {
+      throw DataError(fmt::format("{}: shape [{}], but {} has [{}]", path,
+                                  fmt::join(voters.back().shape, ", "), paths.front().second,
+                                  fmt::join(voters.front().shape, ", ")),
+                      "vote over logits of the same rows and classes");
+    }
+    if (vote_on == VoteOn::kProbabilities) softmax_rows(voters.back());
+  }
+  return voters;
+}
+
+NpyArray weighted_sum(const std::vector<NpyArray>& voters, const std::vector<double>& weights) {
+  NpyArray sum = voters.front();
+  for (std::size_t i = 0; i < sum.values.size(); ++i) {
+    double value = 0;
+    for (std::size_t v = 0; v < voters.size(); ++v) {
+      value += weights[v] * static_cast<double>(voters[v].values[i]);
+    }
+    sum.values[i] = static_cast<float>(value);
+  }
+  return sum;
+}
+
+std::vector<std::int64_t> argmax_rows(const NpyArray& logits) {
+  std::vector<std::int64_t> predictions;
+  const auto classes = static_cast<std::size_t>(logits.shape[1]);
+  for (std::size_t begin = 0; begin < logits.values.size(); begin += classes) {
+    const auto row = std::span(logits.values).subspan(begin, classes);
+    predictions.push_back(std::max_element(row.begin(), row.end()) - row.begin());
+  }
+  return predictions;
+}
+
+/// Confusion counts [classes x classes] (rows: truth) of the rows whose label is known.
+std::vector<std::int64_t> confusion(const std::vector<std::int64_t>& predictions,
+                                    const std::vector<std::int64_t>& labels, std::int64_t classes) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(classes * classes));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] < 0) continue;
+    if (labels[i] >= classes) {
+      throw DataError(fmt::format("label {} of row {} is out of range: the logits have {} classes",
+                                  labels[i], i + 1, classes),
+                      "mend the label or the target_column_name");
+    }
+    ++counts[static_cast<std::size_t>(labels[i] * classes + predictions[i])];
+  }
+  return counts;
+}
+
+double macro_f1(const NpyArray& logits, const std::vector<std::int64_t>& labels) {
+  const std::vector<std::int64_t> counts =
+      confusion(argmax_rows(logits), labels, logits.shape[1]);
+  return metrics::f1(counts, metrics::Average::kMacro);
+}
+
+/// Every vector of n weights that are multiples of 1/parts and sum to 1.
+void each_weighting(std::size_t n, int parts, std::vector<double>& weights,
+                    const std::function<void()>& visit, int left, std::size_t at = 0) {
+  if (at + 1 == n) {
+    weights[at] = static_cast<double>(left) / parts;
+    visit();
+    return;
+  }
+  for (int share = 0; share <= left; ++share) {
+    weights[at] = static_cast<double>(share) / parts;
+    each_weighting(n, parts, weights, visit, left - share, at + 1);
+  }
+}
+
+/// The weights with the best macro F1 on the validation rows; of equals the one nearest to equal shares.
+std::vector<double> search_weights(const SearchOptions& search, const VoteOptions& options) {
+  const std::vector<NpyArray> voters = load_voters(search.logits, options.vote_on);
+  if (voters.size() != options.votings.size()) {
+    throw ConfigError("search.logits must name the same voters as votings",
+                      "give each voter's logits on the validation rows");
+  }
+  const Rows rows = read_rows(search.validation_file, options,
+                              static_cast<std::size_t>(voters.front().shape[0]));
+  if (std::all_of(rows.labels.begin(), rows.labels.end(), [](auto label) { return label < 0; })) {
+    throw DataError(search.validation_file + ": no labels to search weights with",
+                    "name the label column in target_column_name");
+  }
+  std::vector<double> weights(voters.size());
+  std::vector<double> best;
+  double best_score = -1;
+  double best_spread = 0;
+  const int parts = static_cast<int>(std::lround(1.0 / search.step));
+  each_weighting(voters.size(), parts, weights, [&] {
+    const double score = macro_f1(weighted_sum(voters, weights), rows.labels);
+    double spread = 0;
+    for (const double weight : weights) spread += weight * weight;
+    if (score > best_score || (score == best_score && spread < best_spread)) {
+      best = weights;
+      best_score = score;
+      best_spread = spread;
+    }
+  }, parts);
+  fmt::print("weights found on {} (macro F1 {:.4f}):", search.validation_file, best_score);
+  for (std::size_t i = 0; i < best.size(); ++i) {
+    fmt::print(" {}={:.2f}", options.votings[i].first, best[i]);
+  }
+  fmt::print("\n");
+  return best;
+}
+
+void check_weights(const std::vector<double>& weights) {
+  double sum = 0;
+  for (const double weight : weights) {
+    if (!(weight >= 0)) {
+      throw ConfigError(fmt::format("votings: weight {} is below 0", weight), "weights are shares of 1");
+    }
+    sum += weight;
+  }
+  constexpr double kTolerance = 1e-5 + 1e-8;  // numpy.isclose(sum, 1), which the original asks
+  if (std::abs(sum - 1.0) <= kTolerance) return;
+  throw ConfigError(fmt::format("votings: the weights sum to {}, not to 1", sum),
+                    "change them so that they sum to 1, or set search to find them");
+}
+
+void print_metrics(const std::vector<std::int64_t>& predictions, const Rows& rows, std::int64_t classes) {
+  const std::vector<std::int64_t> counts = confusion(predictions, rows.labels, classes);
+  if (std::all_of(counts.begin(), counts.end(), [](auto count) { return count == 0; })) return;
+  fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n", metrics::accuracy(counts, metrics::Average::kMicro),
+             metrics::f1(counts, metrics::Average::kMacro));
+}
+
+VoteOptions read_options(const config::Node& config) {
+  VoteOptions options;
+  config::Fields fields(config, "polyphony vote", "");
+  options.describe(fields);  // other keys of the tree are variables for interpolation
+  if (const config::Node* search = config.find("search"); search != nullptr && !search->is_null()) {
+    options.search = config::bind<SearchOptions>(*search, "polyphony vote", "search");
+  }
+  if (options.votings.empty()) {
+    throw ConfigError("votings: no voter is named", "write votings: {NAME: WEIGHT}");
+  }
+  return options;
+}
+
+/// Where each voter's logits are.
+config::Named<std::string> voter_paths(const VoteOptions& options) {
+  config::Named<std::string> paths;
+  for (const auto& [name, weight] : options.votings) {
+    const auto own = std::find_if(options.logits.begin(), options.logits.end(),
+                                  [&name = name](const auto& item) { return item.first == name; });
+    paths.emplace_back(name, own != options.logits.end()
+                                 ? own->second
+                                 : options.connected_dir + "/logits/" + name + ".npy");
+  }
+  return paths;
+}
+
+}  // namespace
+
+void vote(const config::Node& config) {
+  const VoteOptions options = read_options(config);
+  std::vector<double> weights;
+  if (options.search) {
+    weights = search_weights(*options.search, options);
+  } else {
+    for (const auto& [name, weight] : options.votings) weights.push_back(weight);
+  }
+  check_weights(weights);
+  const std::vector<NpyArray> voters = load_voters(voter_paths(options), options.vote_on);
+  const NpyArray voted = weighted_sum(voters, weights);
+  const std::vector<std::int64_t> predictions = argmax_rows(voted);
+  Rows rows = read_rows(options.submission_file, options, predictions.size());
+  print_metrics(predictions, rows, voted.shape[1]);
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    rows.table.rows[i][rows.target] = std::to_string(predictions[i]);
+  }
+  save_npy(options.voted_logit, voted);
+  write_file(options.voted_file, to_csv(rows.table));
+  fmt::print("logits: {}\npredictions: {}\n", options.voted_logit, options.voted_file);
+}
+
+}  // namespace polyphony::pipeline

@@ -1,0 +1,214 @@
+#include <polyphony/tasks/classification.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <torch/nn/functional/loss.h>
+
+#include <polyphony/base/error.h>
+#include <polyphony/config/registry.h>
+#include <polyphony/train/trainer.h>
+
+namespace polyphony::tasks {
+namespace {
+
+using train::NamedTensors;
+using train::Stage;
+
+constexpr int kStages = 4;
+
+std::size_t slot(Stage stage) { return static_cast<std::size_t>(stage); }
+
+std::string names_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 5;
+  const std::size_t shown = std::min(names.size(), kShown);
+  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + static_cast<long>(shown), ", "),
+                     names.size() > shown ? fmt::format(" and {} more", names.size() - shown) : "");
+}
+
+/// Copies tensors by name into a module's state. @throws DataError where the two differ
+void copy_state(const NamedTensors& from, const NamedTensors& into, const std::string& source) {
+  const torch::NoGradGuard no_grad;
+  std::vector<std::string> missing;
+  std::vector<std::string> unexpected;
+  std::vector<std::string> misshapen;
+  for (const auto& [name, target] : into) {
+    const auto found = std::find_if(from.begin(), from.end(),
+                                    [&name = name](const auto& item) { return item.first == name; });
+    if (found == from.end()) {
+      missing.push_back(name);
+    } else if (found->second.sizes() != target.sizes()) {
+      misshapen.push_back(fmt::format("{} [{}] here [{}]", name, fmt::join(found->second.sizes(), ","),
+                                      fmt::join(target.sizes(), ",")));
+    } else {
+      at::Tensor(target).copy_(found->second);
+    }
+  }
+  for (const auto& [name, tensor] : from) {
+    const bool known = std::any_of(into.begin(), into.end(),
+                                   [&name = name](const auto& item) { return item.first == name; });
+    if (!known) unexpected.push_back(name);
+  }
+  if (missing.empty() && unexpected.empty() && misshapen.empty()) return;
+  throw DataError(
+      fmt::format("{}: the weights do not fit this model: missing: {}; unexpected: {}; other shape: {}",
+                  source, names_of(missing), names_of(unexpected), names_of(misshapen)),
+      "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
+}
+
+/// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion model.
+void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
+  NamedTensors from;
+  const std::string head = "model.encoder.";
+  for (const auto& [key, tensor] : train::load_state_dict(checkpoint)) {
+    if (key.starts_with(head)) from.emplace_back(name + "." + key.substr(head.size()), tensor);
+  }
+  NamedTensors into;
+  const auto belongs = [&](const std::string& key) { return key.starts_with(name + "."); };
+  for (const auto& item : model.named_parameters()) {
+    if (belongs(item.key())) into.emplace_back(item.key(), item.value());
+  }
+  for (const auto& item : model.named_buffers()) {
+    if (belongs(item.key())) into.emplace_back(item.key(), item.value());
+  }
+  if (into.empty()) {
+    throw ConfigError(fmt::format("task.init_from.{}: the model has no part of that name", name),
+                      "name a child of the model, e.g. audio or text");
+  }
+  copy_state(from, into, checkpoint);
+}
+
+}  // namespace
+
+void ClassificationOptions::describe(config::Fields& f) {
+  f.required("model", model, "what maps a batch to logits");
+  f.required("num_labels", num_labels, "number of classes");
+  f.check("num_labels", num_labels >= 2, "at least 2");
+  f("average", average, "how classes are averaged in the logged metrics");
+  f("class_weights", class_weights, "balanced: weigh classes by inverse frequency in the training data");
+  f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
+  f.check("label_smoothing", label_smoothing >= 0 && label_smoothing < 1, "in [0, 1)");
+  f("init_from", init_from, "checkpoints whose encoder starts a part of the model, e.g. audio: PATH");
+  f("freeze", freeze, "parts of the model that are not trained");
+}
+
+Classification::Classification(Options options) : options_(std::move(options)) {
+  model_ = config::build(options_.model, "task.model");
+  for (const auto& [name, checkpoint] : options_.init_from) take_encoder(*model_, name, checkpoint);
+  for (const std::string& name : options_.freeze) {
+    bool found = false;
+    for (auto& item : model_->named_parameters()) {
+      if (!item.key().starts_with(name + ".")) continue;
+      item.value().set_requires_grad(false);
+      found = true;
+    }
+    if (!found) {
+      throw ConfigError(fmt::format("task.freeze: the model has no part '{}'", name),
+                        "name a child of the model, e.g. audio or text");
+    }
+  }
+  for (int i = 0; i < kStages; ++i) {
+    metrics::MetricCollectionOptions metric_options;
+    metric_options.num_classes = options_.num_labels;
+    metric_options.average = options_.average;
+    metrics_.emplace_back(metric_options);
+  }
+}
+
+void Classification::setup(const data::Dataset& dataset) {
+  const std::size_t classes = dataset.classes().size();
+  if (classes != static_cast<std::size_t>(options_.num_labels)) {
+    throw ConfigError(fmt::format("task.num_labels is {}, but the dataset has {} classes: {}",
+                                  options_.num_labels, classes, fmt::join(dataset.classes(), ", ")),
+                      fmt::format("write num_labels={} or mend dataset.classes", classes));
+  }
+  if (options_.class_weights != ClassWeights::kBalanced) return;
+  const std::vector<std::int64_t> counts = dataset.class_counts();
+  double total = 0;
+  for (const std::int64_t count : counts) total += static_cast<double>(count);
+  weights_ = torch::ones({options_.num_labels});
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] > 0) {
+      weights_.data_ptr<float>()[i] = static_cast<float>(
+          total / (static_cast<double>(options_.num_labels) * static_cast<double>(counts[i])));
+    }
+  }
+}
+
+train::StepOutput Classification::step(const data::Batch& batch, Stage stage) {
+  train::StepOutput output;
+  output.logits = model_->forward(batch);
+  if (stage == Stage::kPredict) return output;
+  namespace functional = torch::nn::functional;
+  const at::Tensor& label = batch.at("label");
+  auto options = functional::CrossEntropyFuncOptions();
+  if (stage == Stage::kTrain) {
+    options.label_smoothing(options_.label_smoothing);
+    if (weights_.defined()) options.weight(weights_);
+  }
+  metrics_[slot(stage)].update(output.logits.detach(), label);
+  output.loss = functional::cross_entropy(output.logits, label, options);
+  return output;
+}
+
+NamedTensors Classification::parameters() const {
+  NamedTensors parameters;
+  for (const auto& item : model_->named_parameters()) {
+    if (item.value().requires_grad()) parameters.emplace_back("model." + item.key(), item.value());
+  }
+  return parameters;
+}
+
+NamedTensors Classification::state() const {
+  NamedTensors state;
+  for (const auto& item : model_->named_parameters()) {
+    state.emplace_back("model." + item.key(), item.value().detach());
+  }
+  for (const auto& item : model_->named_buffers()) state.emplace_back("model." + item.key(), item.value());
+  return state;
+}
+
+void Classification::load_state(const NamedTensors& from, const std::string& source) {
+  copy_state(from, state(), source);
+}
+
+void Classification::set_training(bool on) { model_->train(on); }
+
+train::MetricValues Classification::metrics(Stage stage) const {
+  return metrics_[slot(stage)].compute(train::prefix(stage));
+}
+
+void Classification::reset_metrics(Stage stage) { metrics_[slot(stage)].reset(); }
+
+std::vector<std::int64_t> Classification::metric_state(Stage stage) const {
+  return metrics_[slot(stage)].state();
+}
+
+void Classification::load_metric_state(Stage stage, const std::vector<std::int64_t>& counts) {
+  metrics_[slot(stage)].load_state(counts);
+}
+
+std::string Classification::summary() const {
+  std::string text = fmt::format("{:<36} {:<34} {:>12}\n", "layer", "tensors", "parameters");
+  std::int64_t total = 0;
+  std::int64_t trainable = 0;
+  for (const auto& item : model_->named_parameters()) {
+    total += item.value().numel();
+    if (item.value().requires_grad()) trainable += item.value().numel();
+  }
+  for (const auto& item : model_->named_modules("", /*include_self=*/false)) {
+    std::int64_t own = 0;
+    std::string shapes;
+    for (const auto& parameter : item.value()->named_parameters(/*recurse=*/false)) {
+      own += parameter.value().numel();
+      shapes += fmt::format(" {}[{}]", parameter.key(), fmt::join(parameter.value().sizes(), ","));
+    }
+    if (own > 0) text += fmt::format("{:<36} {:<34} {:>12}\n", item.key(), shapes.substr(1), own);
+  }
+  return text + fmt::format("{} parameters, {} trained\n", total, trainable);
+}
+
+POLYPHONY_REGISTER(train::Task, Classification, "polyphony.tasks.Classification",
+                   "cross-entropy over single labels, with F1 and accuracy over each epoch")
+
+}  // namespace polyphony::tasks

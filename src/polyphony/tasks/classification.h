@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <polyphony/config/fields.h>
+#include <polyphony/metrics/collection.h>
+#include <polyphony/models/model.h>
+#include <polyphony/train/task.h>
+
+namespace polyphony::tasks {
+
+enum class ClassWeights { kNone, kBalanced };
+
+struct ClassificationOptions {
+  config::Child<models::Model> model;
+  int num_labels = 0;
+  metrics::Average average = metrics::Average::kMacro;
+  ClassWeights class_weights = ClassWeights::kNone;
+  double label_smoothing = 0.0;
+  config::Named<std::string> init_from;
+  std::vector<std::string> freeze;
+
+  void describe(config::Fields& f);
+};
+
+/// Cross-entropy over single labels, with F1 and accuracy over each epoch.
+class Classification : public train::Task {
+ public:
+  using Options = ClassificationOptions;
+  explicit Classification(Options options);
+
+  void setup(const data::Dataset& dataset) override;
+  train::StepOutput step(const data::Batch& batch, train::Stage stage) override;
+  train::NamedTensors parameters() const override;
+  train::NamedTensors state() const override;
+  void load_state(const train::NamedTensors& state, const std::string& source) override;
+  void set_training(bool on) override;
+  train::MetricValues metrics(train::Stage stage) const override;
+  void reset_metrics(train::Stage stage) override;
+  std::vector<std::int64_t> metric_state(train::Stage stage) const override;
+  void load_metric_state(train::Stage stage, const std::vector<std::int64_t>& counts) override;
+  std::string summary() const override;
+
+ private:
+  Options options_;
+  std::shared_ptr<models::Model> model_;
+  std::vector<metrics::MetricCollection> metrics_;  // one a stage
+  at::Tensor weights_;                              // float [classes]; undefined where all are 1
+};
+
+}  // namespace polyphony::tasks
+
+template <>
+struct polyphony::config::EnumNames<polyphony::tasks::ClassWeights> {
+  static constexpr std::pair<const char*, polyphony::tasks::ClassWeights> kTable[] = {
+      {"none", polyphony::tasks::ClassWeights::kNone},
+      {"balanced", polyphony::tasks::ClassWeights::kBalanced}};
+};

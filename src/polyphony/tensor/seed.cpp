@@ -1,0 +1,51 @@
+#include <polyphony/tensor/seed.h>
+
+#include <mutex>
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/native/DispatchStub.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+namespace polyphony::tensor {
+
+void seed_everything(std::uint64_t seed) { at::manual_seed(seed); }
+
+at::Tensor generator_state() {
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  return generator.get_state();
+}
+
+void set_generator_state(const at::Tensor& state) {
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  generator.set_state(state);
+}
+
+void set_up_compute(int threads, Determinism determinism) {
+  if (threads > 0) at::set_num_threads(threads);
+  at::globalContext().setDeterministicAlgorithms(determinism == Determinism::kOn, false);
+}
+
+namespace {
+
+const char* kernels() {
+  switch (at::native::get_cpu_capability()) {
+    case at::native::CPUCapability::AVX512: return "AVX-512";
+    case at::native::CPUCapability::AVX2: return "AVX2";
+    default: return "baseline";
+  }
+}
+
+}  // namespace
+
+std::string describe_compute() {
+  return fmt::format("LibTorch {}, {} kernels, oneDNN {}, {} threads", TORCH_VERSION,
+                     kernels(), at::globalContext().hasMKLDNN() ? "on" : "absent",
+                     at::get_num_threads());
+}
+
+}  // namespace polyphony::tensor
