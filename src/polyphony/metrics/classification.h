@@ -24,7 +24,6 @@ enum class AbsentClasses {
 
 /// All functions below take the counts of a confusion matrix [classes * classes], row-major, row =
 /// truth, column = prediction, and return values in [0, 1]; 0 where nothing was counted.
-/// @throws std::invalid_argument where the number of counts is not a square
 using Counts = std::span<const std::int64_t>;
 
 /// torchmetrics' MulticlassAccuracy: with kMacro the mean recall, with kMicro the share of right rows.
@@ -34,8 +33,6 @@ double recall(Counts counts, Average average, AbsentClasses absent = AbsentClass
 double f1(Counts counts, Average average, AbsentClasses absent = AbsentClasses::kLeaveOut);
 
 /// One value a class, in class order; 0 where it is undefined.
-std::vector<double> class_precision(Counts counts);
-std::vector<double> class_recall(Counts counts);
 std::vector<double> class_f1(Counts counts);
 
 }  // namespace polyphony::metrics
