@@ -13,7 +13,6 @@
 #include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/metrics/classification.h>
-#include <polyphony/metrics/confusion.h>
 
 namespace polyphony::pipeline {
 namespace fs = std::filesystem;

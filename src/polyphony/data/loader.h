@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <polyphony/data/dataset.h>
+
+namespace polyphony::data {
+
+struct LoaderOptions {
+  int batch_size = 32;
+  bool shuffle = false;
+  int workers = 1;      ///< loading threads; 0: the calling thread
+  int prefetch = 4;     ///< batches prepared ahead
+  std::uint64_t seed = 0;
+};
+
+/// Batches of a dataset, prepared ahead by several threads in an order that does not depend on them:
+/// the order of an epoch is a function of the seed and the epoch's number.
+/// A batch also has "index": int64 [batch], the dataset's row of each item.
+class Loader {
+ public:
+  /// @param dataset  outlives the loader
+  Loader(const Dataset& dataset, LoaderOptions options);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// Batches of an epoch; the last one may be smaller.
+  std::int64_t batches() const;
+  /// Begins an epoch at one of its batches, leaving any other epoch.
+  void start(std::int64_t epoch, std::int64_t first_batch = 0);
+  /// The next batch; nullopt at the end of the epoch. Rethrows what a worker threw, in batch order.
+  std::optional<Batch> next();
+
+ private:
+  struct Prefetcher;
+
+  Batch load(std::int64_t batch) const;
+
+  const Dataset& dataset_;
+  LoaderOptions options_;
+  std::vector<std::int64_t> order_;
+  std::int64_t next_ = 0;
+  std::unique_ptr<Prefetcher> prefetcher_;
+};
+
+}  // namespace polyphony::data

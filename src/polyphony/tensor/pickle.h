@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <polyphony/tensor/value.h>
+
+namespace polyphony::tensor {
+
+/// Pickle protocol 2 of plain data, as torch.save writes it; tensor i's bytes are storage "i".
+/// @param storages  gets the tensors, contiguous, in storage order
+std::string pickle(const Value& value, std::vector<at::Tensor>& storages);
+
+/// What a pickle says of a tensor's bytes.
+struct StorageRef {
+  std::string key;
+  at::ScalarType type = at::kFloat;
+  std::int64_t elements = 0;
+};
+/// Gives a storage as a 1-D tensor.
+using StorageLoader = std::function<at::Tensor(const StorageRef&)>;
+
+/// Reads plain data and tensors; refuses everything that names code.
+/// @throws DataError beginning with `source`
+Value unpickle(const std::string& bytes, const StorageLoader& load, const std::string& source);
+
+}  // namespace polyphony::tensor
