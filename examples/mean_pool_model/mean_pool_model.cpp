@@ -1,9 +1,12 @@
 // A model of one's own: the mean of the log-mel frames, one hidden layer, logits.
 
-#include <utility>
+#include <string>
+#include <vector>
 
+#include <fmt/format.h>
 #include <torch/nn.h>
 
+#include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/models/model.h>
@@ -36,12 +39,21 @@ class MeanPoolModel : public polyphony::models::Model {
       : hidden_(register_module("hidden", torch::nn::Linear(options.mels, options.hidden))),
         output_(register_module("output", torch::nn::Linear(options.hidden, options.num_labels))) {}
 
+  /// @throws DataError where the batch lacks "log_mel" or its frames are of another width
   at::Tensor forward(const polyphony::data::Batch& batch) override {
+    const at::Tensor& frames = polyphony::models::input(batch, "log_mel");
+    if (frames.size(2) != hidden_->options.in_features()) {
+      throw polyphony::DataError(fmt::format("log_mel has {} mels a frame, the model expects {}",
+                                             frames.size(2), hidden_->options.in_features()),
+                                 "set task.model.mels to the dataset's log_mel.mels");
+    }
     // Padding is zero, so the sum over all frames is the sum over the real ones.
-    const at::Tensor length = batch.at("log_mel_length").clamp_min(1).unsqueeze(1);
-    const at::Tensor mean = batch.at("log_mel").sum(1) / length;
+    const at::Tensor& lengths = polyphony::models::input(batch, "log_mel_length");
+    const at::Tensor mean = frames.sum(1) / lengths.clamp_min(1).unsqueeze(1);
     return output_(torch::relu(hidden_(mean)));
   }
+
+  std::vector<std::string> inputs() const override { return {"log_mel"}; }
 
  private:
   torch::nn::Linear hidden_;
