@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace polyphony {
+
+struct TerminalInfo {
+  bool tty = false;
+  int width = 80;        ///< columns, at least 1
+  bool colours = false;  ///< a TTY, TERM not "dumb", NO_COLOR unset or empty
+};
+
+/// What a file descriptor (1: standard output) writes to.
+TerminalInfo terminal_info(int descriptor = 1);
+
+/// Columns that UTF-8 text takes: 2 for wide (CJK) characters, 0 for combining and control ones.
+int display_width(std::string_view text);
+/// The longest beginning of the text that takes at most so many columns.
+std::string clip(std::string_view text, int columns);
+
+}  // namespace polyphony
