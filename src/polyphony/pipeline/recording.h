@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <polyphony/pipeline/entry.h>
+#include <polyphony/record/metrics_csv.h>
+#include <polyphony/record/run_directory.h>
+#include <polyphony/record/store.h>
+#include <polyphony/train/callback.h>
+
+namespace polyphony::pipeline {
+
+/// The request's configuration and Hydra node with every interpolation replaced.
+config::Node resolved(const Request& request);
+
+/// A run's directory, its row in the store and its metrics, from begin to end.
+class Recording {
+ public:
+  /// Makes the run directory and the row. @throws IoError where either cannot be written
+  Recording(const Request& request, const config::Node& config, const std::string& name, std::int64_t seed);
+
+  /// Runs the work and records how it ended: finished, interrupted, or failed with the error, which
+  /// goes on to the caller.
+  void during(const std::function<void()>& work);
+
+  std::unique_ptr<train::Logger> logger();
+  const std::filesystem::path& directory() const { return directory_.path(); }
+
+ private:
+  record::RunDirectory directory_;
+  record::Store store_;
+  record::MetricsCsv csv_;
+  std::int64_t run_ = 0;
+};
+
+}  // namespace polyphony::pipeline
