@@ -1,0 +1,71 @@
+#include <polyphony/base/terminal.h>
+
+#include <sys/ioctl.h>
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace polyphony {
+namespace {
+
+int width_of(UChar32 c) {
+  if (c < 0) return 1;  // an invalid byte shows as one replacement character
+  if (c < 0x20 || c == 0x7f) return 0;
+  if (c < 0x300) return 1;
+  switch (u_charType(c)) {
+    case U_NON_SPACING_MARK:
+    case U_ENCLOSING_MARK:
+    case U_FORMAT_CHAR:
+    case U_CONTROL_CHAR:
+      return 0;
+    default:
+      break;
+  }
+  const int kind = u_getIntPropertyValue(c, UCHAR_EAST_ASIAN_WIDTH);
+  return kind == U_EA_FULLWIDTH || kind == U_EA_WIDE ? 2 : 1;
+}
+
+/// The code point that begins at `at`, which moves behind it; negative where invalid.
+UChar32 next(std::string_view text, std::size_t& at) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+  UChar32 c = 0;
+  U8_NEXT(bytes, at, text.size(), c);
+  return c;
+}
+
+}  // namespace
+
+TerminalInfo terminal_info(int descriptor) {
+  TerminalInfo info;
+  info.tty = isatty(descriptor) == 1;
+  winsize size{};
+  if (info.tty && ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    info.width = size.ws_col;
+  }
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  info.colours = info.tty && (no_colour == nullptr || *no_colour == '\0') && term != nullptr &&
+                 std::string_view(term) != "dumb";
+  return info;
+}
+
+int display_width(std::string_view text) {
+  int width = 0;
+  for (std::size_t at = 0; at < text.size();) width += width_of(next(text, at));
+  return width;
+}
+
+std::string clip(std::string_view text, int columns) {
+  int width = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    width += width_of(next(text, at));
+    if (width > columns) return std::string(text.substr(0, begin));
+  }
+  return std::string(text);
+}
+
+}  // namespace polyphony
