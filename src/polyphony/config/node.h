@@ -69,6 +69,9 @@ class Node {
 
   const Mark& mark() const { return mark_; }
   void set_mark(Mark mark) { mark_ = std::move(mark); }
+  /// The quote a command-line string was written in: '\'', '"', or 0 for none.
+  char quote() const { return quote_; }
+  void set_quote(char quote) { quote_ = quote; }
 
   bool operator==(const Node& other) const;  // marks do not count; 1 and 1.0 differ
 
@@ -78,6 +81,7 @@ class Node {
  private:
   Kind kind_ = Kind::kNull;
   bool bool_ = false;
+  char quote_ = 0;
   std::int64_t int_ = 0;
   double float_ = 0;
   std::string text_;

@@ -1,0 +1,421 @@
+#include <polyphony/config/override.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include <polyphony/config/errors.h>
+#include <polyphony/config/override_functions.h>
+#include <polyphony/config/scalars.h>
+
+namespace polyphony::config {
+namespace {
+
+bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+constexpr std::string_view kWordSigns = "_-/\\+.$%*@?|";
+constexpr std::string_view kEscapable = "\\()[]{}:=, \t";
+
+/// Digits with single underscores between them, from `at`; returns where they end.
+std::size_t digits_end(std::string_view text, std::size_t at) {
+  if (at >= text.size() || !is_digit(text[at])) return at;
+  while (at < text.size()) {
+    if (is_digit(text[at])) {
+      ++at;
+    } else if (text[at] == '_' && at + 1 < text.size() && is_digit(text[at + 1])) {
+      at += 2;
+    } else {
+      break;
+    }
+  }
+  return at;
+}
+
+/// '0', or digits that do not begin with zero.
+bool is_unsigned_int(std::string_view text) {
+  return !text.empty() && digits_end(text, 0) == text.size() && (text[0] != '0' || text.size() == 1);
+}
+
+bool is_float_word(std::string_view text) {
+  const std::string low = lower(text);
+  if (low == "inf" || low == "nan") return true;
+  std::size_t at = digits_end(text, 0);
+  const std::string_view whole = text.substr(0, at);
+  bool point = false;
+  if (at < text.size() && text[at] == '.') {
+    const std::size_t fraction = digits_end(text, at + 1);
+    if (fraction == at + 1 && whole.empty()) return false;
+    if (!whole.empty() && !is_unsigned_int(whole)) return false;
+    at = fraction;
+    point = true;
+  } else if (!is_unsigned_int(whole)) {
+    return false;
+  }
+  if (at == text.size()) return point;
+  if (text[at] != 'e' && text[at] != 'E') return false;
+  ++at;
+  if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+  return at < text.size() && digits_end(text, at) == text.size();
+}
+
+/// Recursive descent over one override.
+class Parser {
+ public:
+  explicit Parser(const std::string& text) : text_(text) {
+    mark_.source = std::make_shared<const std::string>("override " + text);
+  }
+
+  Override parse() {
+    Override result;
+    result.text = text_;
+    if (take('~')) {
+      result.type = OverrideType::kDelete;
+    } else if (take('+')) {
+      result.type = take('+') ? OverrideType::kForceAdd : OverrideType::kAdd;
+    }
+    parse_key(result);
+    if (at_ == text_.size()) {
+      if (result.type != OverrideType::kDelete) fail("missing '='");
+      return result;
+    }
+    if (!take('=')) fail("not a character of a key");
+    result.has_value = true;
+    skip_blanks();
+    result.value = marked(Node(""));
+    if (at_ == text_.size()) return result;
+    parse_value(result);
+    skip_blanks();
+    if (at_ != text_.size()) fail("not understood here");
+    return result;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& why) const {
+    throw ComposeError(
+        "OverrideParseException",
+        fmt::format("override '{}': column {}: {}", text_, at_ + 1, why),
+        fmt::format("{}\n{}^\nquote text with special characters: KEY='VALUE' "
+                    "(and quote the whole once more for the shell)",
+                    text_, std::string(at_, ' ')));
+  }
+  bool take(char c) {
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+  void skip_blanks() {
+    while (is_blank(peek())) ++at_;
+  }
+  Node marked(Node node) const {
+    node.set_mark(mark_);
+    return node;
+  }
+
+  std::string key_part(bool dollars) {
+    const std::size_t begin = at_;
+    if (is_digit(peek())) {
+      at_ = digits_end(text_, at_);
+      if (!is_unsigned_int(text_.substr(begin, at_ - begin))) fail("a key cannot be this number");
+    } else if (is_alpha(peek()) || peek() == '_' || (dollars && peek() == '$')) {
+      while (is_alpha(peek()) || is_digit(peek()) || peek() == '_' || peek() == '-' ||
+             (dollars && peek() == '$')) {
+        ++at_;
+      }
+    }
+    return text_.substr(begin, at_ - begin);
+  }
+  std::string package() {
+    const std::size_t begin = at_;
+    const std::string first = key_part(true);
+    int parts = 1;
+    while (!first.empty() && peek() == '.') {
+      ++at_;
+      if (key_part(true).empty()) fail("a key ends in '.'");
+      ++parts;
+    }
+    if (parts == 1 && !first.empty() && is_digit(first[0])) fail("a key cannot be a number");
+    return text_.substr(begin, at_ - begin);
+  }
+  void parse_key(Override& result) {
+    result.key = package();
+    while (!result.key.empty() && take('/')) {
+      const std::string part = key_part(false);
+      if (part.empty() || is_digit(part[0])) fail("a group name is missing after '/'");
+      result.key += "/" + part;
+    }
+    if (take('@')) {
+      if (peek() == ':') fail("renaming a package (@old:new) is no longer supported");
+      result.package = package();
+    }
+  }
+
+  void parse_value(Override& result) {
+    std::vector<OverrideElement> elements;
+    do {
+      skip_blanks();
+      elements.push_back(element());
+      skip_blanks();
+    } while (take(','));
+    if (elements.size() == 1) {
+      if (elements[0].sweep) result.sweep = std::move(elements[0].sweep);
+      result.value = std::move(elements[0].value);
+      return;
+    }
+    Sweep sweep;
+    sweep.simple = true;
+    for (OverrideElement& item : elements) {
+      if (item.sweep) fail("a sweep inside a sweep");
+      sweep.choices.push_back(std::move(item.value));
+    }
+    result.sweep = std::move(sweep);
+    result.value = Node();
+  }
+
+  OverrideElement element() {
+    const char c = peek();
+    if (c == '\'' || c == '"') return {quoted(), {}};
+    if (c == '[') return {list(), {}};
+    if (c == '{') return {dict(), {}};
+    if (is_alpha(c) || c == '_') {
+      const std::size_t begin = at_;
+      while (is_alpha(peek()) || is_digit(peek()) || peek() == '_' || peek() == '-') ++at_;
+      const std::string name = text_.substr(begin, at_ - begin);
+      std::size_t next = at_;
+      while (next < text_.size() && is_blank(text_[next])) ++next;
+      if (next < text_.size() && text_[next] == '(') {
+        at_ = next + 1;
+        return call(name);
+      }
+      at_ = begin;
+    }
+    return {word(true), {}};
+  }
+  Node plain(OverrideElement item) const {
+    if (item.sweep) fail("a sweep cannot stand inside a list or mapping");
+    return std::move(item.value);
+  }
+
+  Node list() {
+    take('[');
+    Node node = Node::list();
+    skip_blanks();
+    if (!take(']')) {
+      do {
+        skip_blanks();
+        node.items().push_back(plain(element()));
+        skip_blanks();
+      } while (take(','));
+      if (!take(']')) fail("a list wants ',' or ']' here");
+    }
+    return marked(std::move(node));
+  }
+  Node dict() {
+    take('{');
+    Node node = Node::map();
+    skip_blanks();
+    if (!take('}')) {
+      do {
+        skip_blanks();
+        Node key = word(false);
+        skip_blanks();
+        if (!take(':')) fail("a mapping wants ':' here");
+        skip_blanks();
+        Node value = plain(element());
+        const auto old = std::find_if(node.entries().begin(), node.entries().end(),
+                                      [&](const Node::Item& item) { return item.first == key; });
+        if (old != node.entries().end()) {
+          old->second = std::move(value);
+        } else {
+          node.entries().emplace_back(std::move(key), std::move(value));
+        }
+        skip_blanks();
+      } while (take(','));
+      if (!take('}')) fail("a mapping wants ',' or '}' here");
+    }
+    return marked(std::move(node));
+  }
+  OverrideElement call(const std::string& name) {
+    std::vector<OverrideArgument> arguments;
+    skip_blanks();
+    if (!take(')')) {
+      do {
+        skip_blanks();
+        OverrideArgument argument;
+        std::size_t end = at_;
+        while (end < text_.size() && (is_alpha(text_[end]) || is_digit(text_[end]) || text_[end] == '_')) ++end;
+        if (end > at_ && end < text_.size() && text_[end] == '=') {
+          argument.name = text_.substr(at_, end - at_);
+          at_ = end + 1;
+          skip_blanks();
+        }
+        argument.element = element();
+        arguments.push_back(std::move(argument));
+        skip_blanks();
+      } while (take(','));
+      if (!take(')')) fail("a function wants ',' or ')' here");
+    }
+    try {
+      OverrideElement result = call_override_function(name, std::move(arguments));
+      result.value.set_mark(mark_);
+      return result;
+    } catch (const FunctionError& error) {
+      fail(error.what());
+    }
+  }
+
+  Node quoted() {
+    const char quote = text_[at_++];
+    std::string out;
+    while (at_ < text_.size()) {
+      std::size_t slashes = 0;
+      while (peek() == '\\') {
+        ++at_;
+        ++slashes;
+      }
+      const bool before_quote = peek() == quote && at_ < text_.size();
+      out.append(before_quote ? slashes / 2 : slashes, '\\');
+      if (at_ == text_.size()) break;
+      const char c = text_[at_++];
+      if (!before_quote || slashes % 2 == 1) {
+        out += c;
+        continue;
+      }
+      Node node(out);
+      node.set_quote(quote);
+      return marked(std::move(node));
+    }
+    fail("the quote is not closed");
+  }
+
+  /// Letters, digits, signs, escapes, inner blanks and ${...}. @param value  false for a mapping's key
+  Node word(bool value) {
+    std::string out;
+    std::size_t keep = 0;  // characters of `out` up to the last that is no blank
+    bool special = false;
+    while (at_ < text_.size()) {
+      const char c = peek();
+      const char next = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
+      if (c == '\\' && next != '\0' && kEscapable.find(next) != kEscapable.npos) {
+        out += next;
+        at_ += 2;
+        keep = out.size();
+        special = true;
+      } else if (value && c == '$' && next == '{') {
+        const std::size_t end = text_.find_first_of("{}", at_ + 2);
+        if (end == std::string::npos || text_[end] != '}' || end == at_ + 2) {
+          fail("'${' is not closed, or nested: quote it");
+        }
+        out += text_.substr(at_, end + 1 - at_);
+        at_ = end + 1;
+        keep = out.size();
+      } else if (is_alpha(c) || is_digit(c) || kWordSigns.find(c) != kWordSigns.npos ||
+                 (value && c == ':')) {
+        out += c;
+        ++at_;
+        keep = out.size();
+      } else if (is_blank(c)) {
+        out += c;
+        ++at_;
+      } else {
+        break;
+      }
+    }
+    if (keep == 0) fail(at_ == text_.size() ? "a value is missing" : "not understood here");
+    out.resize(keep);
+    return marked(special ? Node(out) : type_override_word(out));
+  }
+
+  const std::string& text_;
+  std::size_t at_ = 0;
+  Mark mark_;
+};
+
+std::string escape_word(const std::string& text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find_first_not_of(kEscapable, at), text.size());
+    const std::string_view run = std::string_view(text).substr(at, end - at);
+    // A backslash needs escaping only where another special character or the end follows it.
+    const bool slashes_only = run.find_first_not_of('\\') == run.npos && end < text.size();
+    for (const char c : run) {
+      if (!slashes_only) out += '\\';
+      out += c;
+    }
+    if (end < text.size()) out += text[end];
+    at = end + 1;
+  }
+  return out;
+}
+
+std::string quote_text(const std::string& text, char quote) {
+  std::string out(1, quote);
+  std::size_t slashes = 0;
+  for (const char c : text) {
+    if (c == quote) out.append(slashes + 1, '\\');
+    slashes = c == '\\' ? slashes + 1 : 0;
+    out += c;
+  }
+  out.append(slashes, '\\');
+  return out + quote;
+}
+
+}  // namespace
+
+std::string Override::key_element() const {
+  static constexpr const char* kPrefix[] = {"", "+", "++", "~"};
+  return kPrefix[static_cast<int>(type)] + key + (package ? "@" + *package : "");
+}
+
+std::string Override::value_text() const {
+  if (!has_value) return "";
+  return override_value_text(value);
+}
+
+Node type_override_word(std::string_view word) {
+  const std::string low = word.size() <= 5 ? lower(word) : "";
+  if (low == "null") return Node();
+  if (low == "true") return Node(true);
+  if (low == "false") return Node(false);
+  const bool is_signed = !word.empty() && (word[0] == '-' || word[0] == '+');
+  const std::string_view body = word.substr(is_signed ? 1 : 0);
+  if (is_unsigned_int(body)) return *python_int(word);
+  if (is_float_word(body)) return Node(*python_float(word));
+  return Node(std::string(word));
+}
+
+std::string override_value_text(const Node& value) {
+  switch (value.kind()) {
+    case Node::Kind::kNull: return "null";
+    case Node::Kind::kString:
+      return value.quote() != 0 ? quote_text(value.as_string(), value.quote())
+                                : escape_word(value.as_string());
+    case Node::Kind::kList: {
+      std::string out = "[";
+      for (const Node& item : value.items()) {
+        out += (out.size() > 1 ? "," : "") + override_value_text(item);
+      }
+      return out + "]";
+    }
+    case Node::Kind::kMap: {
+      std::string out = "{";
+      for (const auto& [key, item] : value.entries()) {
+        out += (out.size() > 1 ? "," : "") + override_value_text(key) + ":" + override_value_text(item);
+      }
+      return out + "}";
+    }
+    default: return python_str(value);
+  }
+}
+
+Override parse_override(const std::string& text) { return Parser(text).parse(); }
+
+std::vector<Override> parse_overrides(const std::vector<std::string>& texts) {
+  std::vector<Override> result;
+  for (const std::string& text : texts) result.push_back(parse_override(text));
+  return result;
+}
+
+}  // namespace polyphony::config
