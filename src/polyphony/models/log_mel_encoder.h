@@ -26,16 +26,16 @@ struct SpecAugmentOptions {
 struct LogMelEncoderOptions {
   int mels = 80;
   int dims = 128;
-  int channels = 96;       ///< width of the convolutions
-  bool normalize = false;  ///< mean 0 and deviation 1 an utterance and mel, before the convolutions
-  double dropout = 0.1;
+  int channels = 96;      ///< width of the convolutions but the last, which has `dims`
+  bool normalize = true;  ///< mean 0, deviation 1 an utterance and mel, for the convolutions only
+  double dropout = 0.1;   ///< on the pooled statistics
   SpecAugmentOptions spec_augment;
 
   void describe(config::Fields& f);
 };
 
-/// Log-mel frames through three strided convolutions (stride 8), pooled by attentive statistics
-/// (Okabe et al., 2018) beside the plain mean and deviation of the input mels and of the frames.
+/// Log-mel frames through three convolutions of stride 2, pooled by attentive statistics (Okabe et
+/// al., 2018) beside the mean, deviation and frame-to-frame deviation of the mels as they came in.
 ///
 /// Needs "log_mel" float [batch, frames, mels] and "log_mel_length" int64 [batch].
 class LogMelEncoder : public Encoder {
@@ -48,14 +48,16 @@ class LogMelEncoder : public Encoder {
   std::vector<std::string> inputs() const override { return {"log_mel"}; }
 
  private:
-  at::Tensor convolve(at::Tensor x, at::Tensor& lengths);
+  at::Tensor standardize(const at::Tensor& statistics);
 
   Options options_;
-  torch::nn::ModuleList convs_;
+  torch::nn::ModuleList convs_;  // linear maps of 6 neighbouring frames
   torch::nn::ModuleList norms_;
-  torch::nn::Linear frame_out_{nullptr};
   torch::nn::Linear attention_{nullptr};
-  torch::nn::Linear pooled_out_{nullptr};
+  at::Tensor running_mean_;  // float [statistics]
+  at::Tensor running_var_;
+  torch::nn::Linear pooled_linear_{nullptr};
+  torch::nn::Linear pooled_gelu_{nullptr};
 };
 
 }  // namespace polyphony::models
