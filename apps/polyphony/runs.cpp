@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,7 +38,8 @@ struct RunsArguments {
 };
 
 Store open_store(const RunsArguments& arguments) {
-  return Store(arguments.store.empty() ? record::default_store_path() : arguments.store,
+  return Store(arguments.store.empty() ? record::default_store_path()
+                                       : std::filesystem::path(arguments.store),
                record::StoreMode::kExisting);
 }
 
