@@ -44,7 +44,7 @@ class StoreTest : public testing::Test {
     try {
       Store store(path_);
     } catch (const IoError& error) {
-      return error.what();
+      return std::string(error.what()) + "\n" + error.remedy();
     }
     return "no error";
   }
@@ -57,7 +57,7 @@ TEST_F(StoreTest, KeepsWhatARunIs) {
   const std::int64_t id = store.begin(info());
   EXPECT_EQ(store.find(id)->state, State::kRunning);
   store.finish(id, State::kFailed, "no data");
-  const Run run = store.find(id).value();
+  const record::Run run = store.find(id).value();
   EXPECT_EQ(run.state, State::kFailed);
   EXPECT_EQ(run.error, "no data");
   EXPECT_EQ(run.overrides, info().overrides);
@@ -96,7 +96,7 @@ TEST_F(StoreTest, KeepsEveryMetricOfAKilledRun) {
   const Store store(path_, StoreMode::kExisting);
   EXPECT_EQ(store.metrics(1, "loss").size(), 100U);
   EXPECT_EQ(store.final_metrics(1).at(0).step, 99);
-  const Run run = store.find(1).value();
+  const record::Run run = store.find(1).value();
   EXPECT_EQ(run.state, State::kInterrupted);
   EXPECT_TRUE(run.died);
 }
