@@ -1,0 +1,53 @@
+#include <polyphony/text/ngrams.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <polyphony/base/error.h>
+
+namespace polyphony::text {
+namespace {
+
+using testing::AllOf;
+using testing::Each;
+using testing::Ge;
+using testing::Lt;
+
+TEST(HashedNgrams, StandAtEveryCodePointAndBothBlanks) {
+  const auto hashes = hashed_ngrams(
+      "\xC5\x99"
+      "a",
+      3, 1000);
+  ASSERT_EQ(hashes.size(), 4U * 3U);
+  EXPECT_EQ(hashes[0], hashes[9]);  // the two blanks are one 1-gram
+  EXPECT_NE(hashes[0], hashes[1]);
+}
+
+TEST(HashedNgrams, AreZeroOnlyWhereTheTextEnds) {
+  const auto hashes = hashed_ngrams("ab", 3, 1000);
+  const std::vector<bool> zero = {false, false, false, false, false, false,
+                                  false, false, true,  false, true,  true};
+  for (std::size_t i = 0; i < zero.size(); ++i) EXPECT_EQ(hashes[i] == 0, zero[i]) << i;
+}
+
+TEST(HashedNgrams, StayInTheBuckets) {
+  EXPECT_THAT(hashed_ngrams("the quick brown fox", 1, 7), Each(AllOf(Ge(1), Lt(7))));
+  EXPECT_THAT(hashed_ngrams("abc", 1, 2), Each(1));
+}
+
+TEST(HashedNgrams, DependOnlyOnTheirOwnCharacters) {
+  const auto one = hashed_ngrams("xab", 2, 1 << 16);
+  const auto two = hashed_ngrams("yyabz", 2, 1 << 16);
+  EXPECT_EQ(one[2 * 2 + 1], two[3 * 2 + 1]);  // "ab"
+  EXPECT_EQ(one[3 * 2], two[4 * 2]);          // "b"
+}
+
+TEST(HashedNgrams, OfAnEmptyTextAreTheBlanks) { EXPECT_EQ(hashed_ngrams("", 2, 100).size(), 4U); }
+
+TEST(HashedNgrams, RejectOptionsOutOfRange) {
+  EXPECT_THROW(hashed_ngrams("a", 0, 10), ConfigError);
+  EXPECT_THROW(hashed_ngrams("a", 1, 1), ConfigError);
+}
+
+}  // namespace
+}  // namespace polyphony::text
