@@ -247,11 +247,10 @@ class Reader {
     if (shape.size() != strides.size() || offset < 0 || arguments.storage->elements < 0) damaged();
     const std::int64_t elements = arguments.storage->elements;
     std::int64_t last = std::min(offset, elements);
-    bool empty = false;
+    const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
     for (std::size_t i = 0; i < shape.size(); ++i) {
       if (shape[i] < 0 || strides[i] < 0) damaged();
-      empty = empty || shape[i] == 0;
-      if (shape[i] < 2) continue;
+      if (empty || shape[i] < 2) continue;
       if (strides[i] > elements / (shape[i] - 1)) damaged();
       last += (shape[i] - 1) * strides[i];
       if (last > elements) damaged();
