@@ -73,7 +73,7 @@ class Experiment {
 
  private:
   fs::path weights_to_use() const {
-    if (options_.ckpt_path) return *options_.ckpt_path;
+    if (options_.ckpt_path) return train::best_checkpoint(*options_.ckpt_path);
     throw ConfigError(fmt::format("ckpt_path: mode={} needs the weights of a trained run",
                                   config::show(options_.mode)),
                       "give ckpt_path=logs/runs/NAME/DATE/TIME/checkpoints/FILE.ckpt");

@@ -9,6 +9,7 @@
 
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
 #include <polyphony/base/npy.h>
 #include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>

@@ -60,7 +60,7 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
 void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
   NamedTensors from;
   const std::string head = "model.encoder.";
-  for (const auto& [key, tensor] : train::load_state_dict(checkpoint)) {
+  for (const auto& [key, tensor] : train::load_state_dict(train::best_checkpoint(checkpoint))) {
     if (key.starts_with(head)) from.emplace_back(name + "." + key.substr(head.size()), tensor);
   }
   NamedTensors into;

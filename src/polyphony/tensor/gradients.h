@@ -1,7 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 
 namespace polyphony::tensor {
 

@@ -34,6 +34,19 @@ const Value& part(const Value& checkpoint, const std::string& key, const fs::pat
 
 }  // namespace
 
+fs::path best_checkpoint(const fs::path& checkpoint_or_run) {
+  if (!fs::is_directory(checkpoint_or_run)) return checkpoint_or_run;
+  const fs::path last = checkpoint_or_run / "checkpoints" / "last.ckpt";
+  if (fs::exists(last)) {
+    for (const auto& [key, state] : part(tensor::load_archive(last), "callbacks", last).entries()) {
+      const Value* best = state.find("best_model_path");
+      if (best != nullptr && !best->as_string().empty()) return best->as_string();
+    }
+  }
+  throw DataError(checkpoint_or_run.string() + ": no best checkpoint is known in this run's directory",
+                  "train it with a ModelCheckpoint and save_last: true, or name a .ckpt file");
+}
+
 NamedTensors load_state_dict(const fs::path& checkpoint) {
   return tensors_of(part(tensor::load_archive(checkpoint), "state_dict", checkpoint));
 }

@@ -71,6 +71,8 @@ class Trainer {
   std::int64_t batches_per_epoch() const { return parts_->train.batches(); }
   std::int64_t batch_in_epoch() const { return position_.batch; }
   double learning_rate() const { return learning_rate_; }
+  /// Mean training loss over the epoch's rows so far.
+  double epoch_loss() const { return position_.rows > 0 ? position_.loss_sum / static_cast<double>(position_.rows) : 0; }
   /// The newest value of everything logged, for monitors.
   const MetricValues& callback_metrics() const { return callback_metrics_; }
   std::optional<double> callback_metric(const std::string& name) const;
@@ -105,6 +107,10 @@ class Trainer {
   double gradient_norm_ = 0;
   bool should_stop_ = false;
 };
+
+/// A checkpoint as it is; for a run's directory, the best one by its ModelCheckpoint.
+/// @throws DataError where the directory holds none
+std::filesystem::path best_checkpoint(const std::filesystem::path& checkpoint_or_run);
 
 /// The state dict inside a checkpoint. @throws DataError where the file holds none
 NamedTensors load_state_dict(const std::filesystem::path& checkpoint);
