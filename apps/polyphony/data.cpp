@@ -1,17 +1,24 @@
 #include "data.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <polyphony/audio/decode.h>
+#include <polyphony/audio/log_mel.h>
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/npy.h>
 #include <polyphony/corpus/check.h>
 #include <polyphony/corpus/fillets.h>
 #include <polyphony/corpus/manifest.h>
@@ -68,6 +75,43 @@ void check(const CheckArguments& arguments) {
   }
 }
 
+/// Mean and deviation over time of each log-mel band: float [2 * mels].
+std::vector<float> summary_of(const audio::Frames& frames) {
+  const auto mels = static_cast<std::size_t>(frames.mels);
+  const auto count = static_cast<double>(frames.frames);
+  std::vector<double> sum(mels);
+  std::vector<double> squares(mels);
+  for (std::size_t i = 0; i < frames.values.size(); ++i) {
+    const double value = static_cast<double>(frames.values[i]);
+    sum[i % mels] += value;
+    squares[i % mels] += value * value;
+  }
+  std::vector<float> summary(2 * mels);
+  for (std::size_t band = 0; band < mels; ++band) {
+    const double mean = sum[band] / count;
+    summary[band] = static_cast<float>(mean);
+    summary[mels + band] =
+        static_cast<float>(std::sqrt(std::max(0.0, squares[band] / count - mean * mean)));
+  }
+  return summary;
+}
+
+void write_features(const std::string& manifest_path, const std::string& out) {
+  const auto manifest = corpus::read_manifest(manifest_path);
+  if (!manifest.has_audio) {
+    throw DataError(manifest_path + ": no column 'audio_path'", "features are of recordings");
+  }
+  const audio::LogMelOptions options;
+  const audio::LogMel front_end(options);
+  NpyArray features;
+  for (const auto& row : manifest.rows) {
+    const auto one = summary_of(front_end(audio::load_mono(row.audio_path, options.rate).samples));
+    features.values.insert(features.values.end(), one.begin(), one.end());
+  }
+  features.shape = {static_cast<std::int64_t>(manifest.rows.size()), 2L * options.mels};
+  save_npy(out, features);
+}
+
 }  // namespace
 
 void add_data_commands(CLI::App& app) {
@@ -97,6 +141,14 @@ void add_data_commands(CLI::App& app) {
   checker->add_option("--group-column", subject->columns.group, "column of the group");
   checker->add_option("--split-column", subject->columns.split, "column of the split");
   checker->callback([subject] { check(*subject); });
+
+  CLI::App* features = data->add_subcommand(
+      "features", "means and deviations of log-mel bands, one row an utterance");
+  auto input = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>();
+  features->add_option("manifest", *input, "the CSV file")->required();
+  features->add_option("--out", *output, "the .npy file to write")->required();
+  features->callback([input, output] { write_features(*input, *output); });
 }
 
 }  // namespace polyphony::app
