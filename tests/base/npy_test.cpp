@@ -16,8 +16,8 @@ fs::path place(const std::string& name) { return fs::path(::testing::TempDir()) 
 
 std::string npy(const std::string& header, const std::string& data) {
   std::string bytes("\x93NUMPY\x01\x00", 8);
-  bytes += static_cast<char>(header.size());
-  bytes += '\0';
+  bytes += static_cast<char>(header.size() & 0xff);
+  bytes += static_cast<char>(header.size() >> 8);
   return bytes + header + data;
 }
 
@@ -63,6 +63,27 @@ TEST(Npy, RejectsWhatItCannotReadByName) {
   expect_error(
       npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }", ""),
       "truncated");
+}
+
+TEST(Npy, RejectsADamagedShape) {
+  for (const std::string shape : {"-3,", "3.5,", "x"}) {
+    expect_error(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }",
+                     std::string(64, '\0')),
+                 "the shape is damaged");
+  }
+}
+
+TEST(Npy, RejectsAHeaderBeyondReason) {
+  std::string bytes("\x93NUMPY\x02\x00\x01\x00\x01\x00", 12);  // 65537 bytes of header
+  bytes += "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }";
+  expect_error(bytes + std::string(1 << 17, ' '), "64 KiB");
+}
+
+TEST(Npy, LongFieldsOfAHeaderAreReadWithoutExhaustingTheStack) {
+  const std::string rest = ", 'fortran_order': False, 'shape': (";
+  expect_error(npy("{'descr': '" + std::string(65000, 'f') + "'" + rest + "1,), }", ""), "float32");
+  expect_error(npy("{'descr': '<f4'" + rest + std::string(65000, '1') + ",), }", ""), "believable");
+  expect_error(npy("{'descr': '" + std::string(65000, 'f'), ""), "damaged");
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include <polyphony/base/npy.h>
 
+#include <algorithm>
 #include <cstring>
-#include <regex>
 #include <string>
 
 #include <fmt/format.h>
@@ -13,6 +13,8 @@ namespace polyphony {
 namespace {
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
+/// NumPy's own headers of plain arrays are of some hundred bytes.
+constexpr std::size_t kLongestHeader = 64 * 1024;
 
 [[noreturn]] void unfit(const std::filesystem::path& path, const std::string& what) {
   throw DataError(path.string() + ": " + what, "write it anew, e.g. numpy.save(path, x.astype('float32'))");
@@ -30,23 +32,39 @@ Layout read_layout(const std::string& bytes, const std::filesystem::path& path) 
   const std::size_t begin = wide ? 12 : 10;
   std::size_t length = byte(8) | byte(9) << 8;
   if (wide) length |= byte(10) << 16 | byte(11) << 24;
+  if (length > kLongestHeader) unfit(path, "the header is longer than 64 KiB");
   if (bytes.size() < begin + length) unfit(path, "the file is truncated in its header");
   return {begin + length, bytes.substr(begin, length)};
 }
 
-std::string header_value(const std::string& header, const char* pattern,
-                         const std::filesystem::path& path) {
-  std::smatch match;
-  if (!std::regex_search(header, match, std::regex(pattern))) unfit(path, "the header is damaged");
-  return match[1];
+/// What stands between `open` and `close` after the header's key; `open` may be empty.
+std::string header_value(const std::string& header, const std::string& key, std::string_view open,
+                         char close, const std::filesystem::path& path) {
+  const std::string quoted = "'" + key + "':";
+  const std::size_t found = header.find(quoted);
+  if (found == std::string::npos) unfit(path, "the header is damaged");
+  const std::size_t at = header.find_first_not_of(' ', found + quoted.size());
+  if (at == std::string::npos || header.compare(at, open.size(), open) != 0) {
+    unfit(path, "the header is damaged");
+  }
+  const std::size_t begin = at + open.size();
+  const std::size_t end = header.find(close, begin);
+  if (end == std::string::npos) unfit(path, "the header is damaged");
+  return header.substr(begin, end - begin);
 }
 
+/// "2, 3" or "6," or "": a dimension a number.
 std::vector<std::int64_t> read_shape(const std::string& text, const std::filesystem::path& path) {
+  constexpr std::size_t kMostDigits = 12;
+  constexpr const char* kDigits = "0123456789";
+  if (text.find_first_not_of("0123456789, ") != std::string::npos) unfit(path, "the shape is damaged");
   std::vector<std::int64_t> shape;
-  static const std::regex kNumber("[0-9]+");
-  for (std::sregex_iterator it(text.begin(), text.end(), kNumber), end; it != end; ++it) {
-    if (it->str().size() > 12) unfit(path, "the shape is not believable");
-    shape.push_back(std::stoll(it->str()));
+  std::size_t begin = text.find_first_of(kDigits);
+  while (begin != std::string::npos) {
+    const std::size_t end = std::min(text.find_first_not_of(kDigits, begin), text.size());
+    if (end - begin > kMostDigits) unfit(path, "the shape is not believable");
+    shape.push_back(std::stoll(text.substr(begin, end - begin)));
+    begin = text.find_first_of(kDigits, end);
   }
   return shape;
 }
@@ -74,10 +92,11 @@ std::vector<float> read_values<double>(const std::string& bytes, std::size_t at,
 NpyArray load_npy(const std::filesystem::path& path) {
   const std::string bytes = read_file(path);
   const Layout layout = read_layout(bytes, path);
-  const std::string type = header_value(layout.header, "'descr': *'([^']*)'", path);
-  const std::string fortran = header_value(layout.header, "'fortran_order': *(True|False)", path);
+  const std::string type = header_value(layout.header, "descr", "'", '\'', path);
+  const std::string fortran = header_value(layout.header, "fortran_order", "", ',', path);
   NpyArray array;
-  array.shape = read_shape(header_value(layout.header, "'shape': *\\(([^)]*)\\)", path), path);
+  array.shape = read_shape(header_value(layout.header, "shape", "(", ')', path), path);
+  if (fortran != "True" && fortran != "False") unfit(path, "the header is damaged");
   if (fortran == "True") unfit(path, "the array is in Fortran order");
   if (type != "<f4" && type != "<f8") unfit(path, "the array is of type '" + type + "', not float32");
   const std::size_t width = type == "<f4" ? sizeof(float) : sizeof(double);
