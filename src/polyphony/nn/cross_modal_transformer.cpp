@@ -1,8 +1,8 @@
 #include <polyphony/nn/cross_modal_transformer.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
-#include <tuple>
 
 #include <torch/nn.h>
 

@@ -1,0 +1,145 @@
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <polyphony/base/files.h>
+#include <polyphony/models/model.h>
+#include <polyphony/models/multi_modal_transformer.h>
+#include <polyphony/tensor/safetensors.h>
+
+// The multimodal transformer against the published Python model: cases are DIR/train/TAG.json and
+// TAG.safetensors. Initial weights that a case does not hold itself are in weights_*.safetensors.
+
+namespace polyphony::models {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kTolerance = 1e-5;
+
+fs::path golden_directory() {
+  const char* given = std::getenv("POLYPHONY_GOLDEN_DIR");
+  return fs::path(given != nullptr ? given : POLYPHONY_TEST_DIR "/golden") / "train";
+}
+
+struct GoldenCase {
+  std::string tag;
+  nlohmann::json facts;
+  tensor::TensorMap tensors;
+};
+
+std::vector<GoldenCase> load_cases() {
+  std::vector<GoldenCase> cases;
+  tensor::TensorMap shared;
+  for (const auto& entry : fs::directory_iterator(golden_directory())) {
+    if (entry.path().extension() != ".safetensors") continue;
+    tensor::TensorMap tensors = tensor::load_safetensors(entry.path());
+    const std::string tag = entry.path().stem().string();
+    if (tag.starts_with("weights_")) shared.merge(tensors);
+    if (!tensors.contains("logits_init_batch0")) continue;
+    const std::string facts = read_file(fs::path(entry.path()).replace_extension(".json"));
+    cases.push_back({tag, nlohmann::json::parse(facts), std::move(tensors)});
+  }
+  for (GoldenCase& one : cases) {
+    if (!one.tensors.contains("init.model.fc1.weight")) {
+      one.tensors.insert(shared.begin(), shared.end());
+    }
+  }
+  return cases;
+}
+
+MultiModalTransformerOptions options_of(const GoldenCase& one) {
+  MultiModalTransformerOptions options;
+  options.model_dims = one.facts.at("model_dims");
+  options.num_heads = one.facts.at("num_heads");
+  options.num_layers = one.facts.at("num_layers");
+  options.audio_dims = one.facts.at("audio_dims");
+  options.text_dims = one.facts.at("text_dims");
+  options.attn_mask = one.facts.at("attn_mask");
+  options.positions =
+      one.facts.at("version") == "jan" ? nn::PositionForm::kSinusoidal : nn::PositionForm::kRotary;
+  options.num_labels = static_cast<int>(one.tensors.at("logits_init_batch0").size(1));
+  options.attn_dropout = options.relu_dropout = options.res_dropout = 0.0;
+  options.emb_dropout = options.out_dropout = 0.0;
+  return options;
+}
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+/// The model with the case's initial weights.
+std::shared_ptr<MultiModalTransformer> model_of(const GoldenCase& one) {
+  auto model = std::make_shared<MultiModalTransformer>(options_of(one));
+  const at::NoGradGuard no_grad;
+  for (auto& item : model->named_parameters()) {
+    const at::Tensor& given = one.tensors.at("init.model." + item.key());
+    EXPECT_EQ(item.value().sizes(), given.sizes()) << one.tag << " " << item.key();
+    item.value().copy_(given);
+  }
+  return model;
+}
+
+at::Tensor logits_of(MultiModalTransformer& model, const GoldenCase& one) {
+  const auto part = [&](const char* name) { return one.tensors.at(std::string("batch0.") + name); };
+  return model.forward(part("audio_hidden"), part("audio_mask"), part("text_hidden"),
+                       part("text_mask"));
+}
+
+TEST(GoldenMultiModalTransformer, LogitsAreThoseOfTheOriginal) {
+  int checked = 0;
+  for (const GoldenCase& one : load_cases()) {
+    const at::Tensor logits = logits_of(*model_of(one), one);
+    EXPECT_LT(distance(logits, one.tensors.at("logits_init_batch0")), kTolerance) << one.tag;
+    const auto exact = one.tensors.find("logits_init_batch0_f64");
+    if (exact != one.tensors.end()) {
+      EXPECT_LT(distance(logits, exact->second), kTolerance) << one.tag;
+    }
+    ++checked;
+  }
+  std::cout << "golden cases: " << checked << " of logits\n";
+  EXPECT_GT(checked, 0) << "no case in " << golden_directory();
+}
+
+TEST(GoldenMultiModalTransformer, GradientsAreThoseOfTheOriginal) {
+  int cases = 0;
+  int checked = 0;
+  for (const GoldenCase& one : load_cases()) {
+    if (one.facts.at("accumulate") != 1) continue;  // the gradients of several batches
+    const auto model = model_of(one);
+    const at::Tensor loss =
+        at::cross_entropy_loss(logits_of(*model, one), one.tensors.at("batch0.label"));
+    loss.backward();
+    const int before = checked;
+    for (const auto& item : model->named_parameters()) {
+      const auto wanted = one.tensors.find("grad0.model." + item.key());
+      if (wanted == one.tensors.end()) continue;
+      ASSERT_TRUE(item.value().grad().defined()) << one.tag << " " << item.key();
+      EXPECT_LT(distance(item.value().grad(), wanted->second), kTolerance)
+          << one.tag << " " << item.key();
+      ++checked;
+    }
+    if (checked > before) ++cases;
+  }
+  std::cout << "golden cases: " << checked << " gradients in " << cases << " cases\n";
+  EXPECT_GT(checked, 0) << "no case in " << golden_directory();
+}
+
+TEST(GoldenMultiModalTransformer, FlippedMasksGiveOtherLogits) {
+  for (const GoldenCase& one : load_cases()) {
+    const auto model = model_of(one);
+    GoldenCase flipped = one;
+    for (const char* name : {"batch0.audio_mask", "batch0.text_mask"}) {
+      flipped.tensors[name] = one.tensors.at(name).logical_not();
+    }
+    EXPECT_GT(distance(logits_of(*model, one), logits_of(*model, flipped)), 1e-2) << one.tag;
+  }
+}
+
+}  // namespace
+}  // namespace polyphony::models
