@@ -154,7 +154,6 @@ class Expansion {
     Entry root;
     root.names = {primary};
     root.parent = "<root>";
-    root.package = "";
     std::vector<Found> found = expand(root, true, false, 0);
     check_duplicates(found);
     check_used();

@@ -198,6 +198,8 @@ class Emitter {
     const bool ask_quotes = node.is_string() && omegaconf_quotes(bytes);
     const bool plain_ok = !node.is_string() || !pyyaml_reads_as_other(bytes);
     quoted_ = true;
+    const int before = indent_;
+    indent_ = indent_ < 0 ? 2 : indent_ + 2;  // lines that a scalar goes on with
     if (!ask_quotes && plain_ok && analysis.allow_plain && !(is_key && analysis.empty)) {
       quoted_ = false;
       write_plain(text, !is_key);
@@ -206,6 +208,7 @@ class Emitter {
     } else {
       write_double_quoted(text, !is_key);
     }
+    indent_ = before;
   }
 
   void write_plain(const Text& text, bool split) {

@@ -338,10 +338,8 @@ std::string escape_word(const std::string& text) {
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find_first_not_of(kEscapable, at), text.size());
     const std::string_view run = std::string_view(text).substr(at, end - at);
-    // A backslash needs escaping only where another special character or the end follows it.
-    const bool slashes_only = run.find_first_not_of('\\') == run.npos && end < text.size();
     for (const char c : run) {
-      if (!slashes_only) out += '\\';
+      out += '\\';
       out += c;
     }
     if (end < text.size()) out += text[end];
@@ -370,7 +368,7 @@ std::string Override::key_element() const {
 }
 
 std::string Override::value_text() const {
-  if (!has_value) return "";
+  if (!has_value) return "null";
   return override_value_text(value);
 }
 

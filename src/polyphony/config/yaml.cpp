@@ -213,7 +213,8 @@ Node parse_yaml(std::string_view text, const std::string& source) {
     return root;
   } catch (const YAML::Exception& error) {
     const bool lexical = error.msg.find("token") != std::string::npos ||
-                         error.msg.find("character") != std::string::npos;
+                         error.msg.find("character") != std::string::npos ||
+                         error.msg.starts_with("illegal ") || error.msg.starts_with("anchor not found after &");
     throw ComposeError(lexical ? "ScannerError" : "ParserError", "YAML: " + error.msg,
                        "check quoting, indentation and brackets near this line", "",
                        builder.place(error.mark));
