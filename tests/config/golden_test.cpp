@@ -27,13 +27,15 @@ using Json = nlohmann::ordered_json;
 
 std::string golden_dir() {
   const char* replaced = std::getenv("POLYPHONY_GOLDEN_DIR");
-  return (replaced ? std::string(replaced) : std::string(POLYPHONY_TEST_DIR) + "/golden") + "/config";
+  return (replaced ? std::string(replaced) : std::string(POLYPHONY_TEST_DIR) + "/golden") +
+         "/config";
 }
 
 Node from_json(const Json& json) {
   if (json.is_null()) return Node();
   if (json.is_boolean()) return Node(json.get<bool>());
-  if (json.is_number_float() && std::fabs(json.get<double>()) > 9e18) return Node(json.get<double>());
+  if (json.is_number_float() && std::fabs(json.get<double>()) > 9e18)
+    return Node(json.get<double>());
   if (json.is_number_integer()) return Node(json.get<std::int64_t>());
   if (json.is_number_float()) return Node(json.get<double>());
   if (json.is_string()) return Node(json.get<std::string>());
@@ -49,10 +51,12 @@ Node from_json(const Json& json) {
   }
   if (json.contains("$quoted")) return Node(json["$quoted"].get<std::string>());
   if (json.contains("$map")) {
-    for (const Json& item : json["$map"]) out.entries().emplace_back(from_json(item[0]), from_json(item[1]));
+    for (const Json& item : json["$map"])
+      out.entries().emplace_back(from_json(item[0]), from_json(item[1]));
     return out;
   }
-  for (const auto& [key, value] : json.items()) out.entries().emplace_back(Node(key), from_json(value));
+  for (const auto& [key, value] : json.items())
+    out.entries().emplace_back(Node(key), from_json(value));
   return out;
 }
 
@@ -108,7 +112,8 @@ ComposeRequest request_of(const Json& item) {
   request.config_dir = golden_dir() + "/" + item["config_dir"].get<std::string>();
   if (item["config_name"].is_string()) request.config_name = item["config_name"];
   for (const Json& text : item["overrides"]) request.overrides.push_back(text);
-  if (item.contains("version_base") && item["version_base"].is_string()) request.version_base = item["version_base"];
+  if (item.contains("version_base") && item["version_base"].is_string())
+    request.version_base = item["version_base"];
   return request;
 }
 
@@ -142,12 +147,15 @@ TEST(Golden, YamlDump) {
     Node map = Node::map();
     map.set("k", value);
     const std::string text = to_yaml(map);
-    if (item.contains("text") && text != item["text"]) return "got " + text + "want " + item["text"].get<std::string>();
+    if (item.contains("text") && text != item["text"])
+      return "got " + text + "want " + item["text"].get<std::string>();
     if (!item.contains("key_text")) return "";
     Node keyed = Node::map();
     keyed.entries().emplace_back(value, Node(1));
     const std::string key = to_yaml(keyed);
-    return key == item["key_text"] ? "" : "key got " + key + "want " + item["key_text"].get<std::string>();
+    return key == item["key_text"]
+               ? ""
+               : "key got " + key + "want " + item["key_text"].get<std::string>();
   });
 }
 
@@ -160,8 +168,10 @@ TEST(Golden, OverrideParse) {
       const Json& want = expect["parsed"];
       if (want["key"] != parsed.key) return "key " + parsed.key;
       if (want["package"].is_string() != parsed.package.has_value()) return "package";
-      if (want.contains("value_str") && want["value_str"].is_string() && want["value_str"] != parsed.value_text()) {
-        return "value_text " + parsed.value_text() + "\nwant " + want["value_str"].get<std::string>();
+      if (want.contains("value_str") && want["value_str"].is_string() &&
+          want["value_str"] != parsed.value_text()) {
+        return "value_text " + parsed.value_text() + "\nwant " +
+               want["value_str"].get<std::string>();
       }
       if (want["value_type"] != "ELEMENT") return parsed.sweep ? "" : "no sweep";
       if (parsed.sweep) return "a sweep";
@@ -207,8 +217,11 @@ TEST(Golden, Multirun) {
     try {
       const SweepPlan plan = expand_sweep(request_of(item));
       if (expect.contains("error")) return "no error";
-      if (item.value("unordered", false)) return plan.jobs.size() == expect["jobs"].size() ? "" : "number of jobs";
-      return Json(plan.jobs) == expect["jobs"] ? "" : "got " + Json(plan.jobs).dump() + "\nwant " + expect["jobs"].dump();
+      if (item.value("unordered", false))
+        return plan.jobs.size() == expect["jobs"].size() ? "" : "number of jobs";
+      return Json(plan.jobs) == expect["jobs"]
+                 ? ""
+                 : "got " + Json(plan.jobs).dump() + "\nwant " + expect["jobs"].dump();
     } catch (const ComposeError& error) {
       return expect.contains("error") ? "" : std::string(error.what());
     }

@@ -60,7 +60,8 @@ verbose: false
 )yaml";
 
 bool is_hydra_key(const Override& change) {
-  return change.key == "hydra" || change.key.starts_with("hydra.") || change.key.starts_with("hydra/");
+  return change.key == "hydra" || change.key.starts_with("hydra.") ||
+         change.key.starts_with("hydra/");
 }
 
 Node string_list(const std::vector<std::string>& texts) {
@@ -80,10 +81,11 @@ std::string override_dirname(const std::vector<Override>& changes, const Node& h
   std::vector<std::string> parts;
   for (const Override& change : changes) {
     if (is_hydra_key(change)) continue;
-    const bool hidden = exclude != nullptr &&
-                        std::any_of(exclude->items().begin(), exclude->items().end(), [&](const Node& key) {
-                          return key.is_string() && key.as_string() == change.key;
-                        });
+    const bool hidden =
+        exclude != nullptr &&
+        std::any_of(exclude->items().begin(), exclude->items().end(), [&](const Node& key) {
+          return key.is_string() && key.as_string() == change.key;
+        });
     if (!hidden) parts.push_back(change.key_element() + text("kv_sep", "=") + change.value_text());
   }
   std::sort(parts.begin(), parts.end());
@@ -97,12 +99,13 @@ void reject_sweeps(const std::vector<Override>& changes) {
     if (!change.sweep) continue;
     const Mark mark{std::make_shared<const std::string>("override " + change.text), 0};
     if (change.sweep->simple) {
-      throw ComposeError("ConfigCompositionException",
-                         fmt::format("Ambiguous value for argument '{}'", change.text),
-                         fmt::format("1. To use it as a list, use key=[value1,value2]\n"
-                                     "2. To use it as string, quote the value: key=\\'value1,value2\\'\n"
-                                     "3. To sweep over it, add --multirun to your command line"),
-                         change.key, mark);
+      throw ComposeError(
+          "ConfigCompositionException",
+          fmt::format("Ambiguous value for argument '{}'", change.text),
+          fmt::format("1. To use it as a list, use key=[value1,value2]\n"
+                      "2. To use it as string, quote the value: key=\\'value1,value2\\'\n"
+                      "3. To sweep over it, add --multirun to your command line"),
+          change.key, mark);
     }
     throw ComposeError("ConfigCompositionException",
                        fmt::format("Sweep parameters '{}' requires --multirun", change.text),
@@ -115,7 +118,8 @@ bool is_group_override(const Override& change, const Repository& repository) {
   return repository.group_exists(change.key);
 }
 
-void fill_hydra(Composition& out, const ComposeRequest& request, const std::vector<Override>& changes) {
+void fill_hydra(Composition& out, const ComposeRequest& request,
+                const std::vector<Override>& changes) {
   Node& hydra = out.hydra;
   Node overrides = Node::map();
   overrides.set("hydra", string_list(out.hydra_overrides));

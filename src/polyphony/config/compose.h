@@ -13,10 +13,10 @@ namespace polyphony::config {
 
 struct ComposeRequest {
   std::filesystem::path config_dir;
-  std::string config_name;                        ///< without extension; "" for no primary file
-  std::vector<std::string> overrides;             ///< as on the command line
-  std::optional<std::string> version_base;        ///< nothing = newest; "1.1" = the old ways
-  std::vector<std::filesystem::path> search_path; ///< searched after config_dir
+  std::string config_name;                         ///< without extension; "" for no primary file
+  std::vector<std::string> overrides;              ///< as on the command line
+  std::optional<std::string> version_base;         ///< nothing = newest; "1.1" = the old ways
+  std::vector<std::filesystem::path> search_path;  ///< searched after config_dir
 };
 
 struct Composition {

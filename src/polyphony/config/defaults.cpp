@@ -19,15 +19,15 @@ constexpr std::size_t kMaxDepth = 100;
 
 /// An entry of a defaults list, with the file it stands in.
 struct Entry {
-  std::optional<std::string> group;       ///< as written; nothing for a file named by path
-  std::vector<std::string> names;         ///< more than one for "group: [a, b]"
+  std::optional<std::string> group;  ///< as written; nothing for a file named by path
+  std::vector<std::string> names;    ///< more than one for "group: [a, b]"
   bool is_list = false;
-  std::optional<std::string> package;     ///< after '@'
-  std::optional<std::string> header;      ///< the option's own "# @package"
+  std::optional<std::string> package;  ///< after '@'
+  std::optional<std::string> header;   ///< the option's own "# @package"
   bool optional = false;
   bool is_override = false;
-  bool external = false;                  ///< from the command line
-  std::string base_dir;                   ///< group of the file it stands in
+  bool external = false;  ///< from the command line
+  std::string base_dir;   ///< group of the file it stands in
   std::string parent_package;
   std::string parent;
   Mark mark;
@@ -63,7 +63,8 @@ struct Entry {
     if (own == "_here_") own = "";
     if (!own) {
       std::string path = written();
-      if (!group) path = path.rfind('/') == std::string::npos ? "" : path.substr(0, path.rfind('/'));
+      if (!group)
+        path = path.rfind('/') == std::string::npos ? "" : path.substr(0, path.rfind('/'));
       if (path.starts_with('/')) path.erase(0, 1);
       std::replace(path.begin(), path.end(), '/', '.');
       own = path;
@@ -119,9 +120,10 @@ Entry read_entry(const Node& item, const std::string& parent) {
     } else if (value.is_string()) {
       entry.names = {value.as_string()};
     } else if (!value.is_null()) {
-      fail("ValueError", fmt::format("In '{}': the option of '{}' must be a string, a list or null",
-                                     parent, text),
-           "quote it if a file of this name is meant", item.mark(), text);
+      fail(
+          "ValueError",
+          fmt::format("In '{}': the option of '{}' must be a string, a list or null", parent, text),
+          "quote it if a file of this name is meant", item.mark(), text);
     }
     const std::size_t at = text.find('@');
     entry.group = text.substr(0, at);
@@ -132,11 +134,13 @@ Entry read_entry(const Node& item, const std::string& parent) {
     if (at != std::string::npos) entry.package = text.substr(at + 1);
     entry.names = {text.substr(0, at)};
   } else {
-    fail("ValueError", fmt::format("In '{}': a defaults entry is a file name or 'group: option'", parent),
+    fail("ValueError",
+         fmt::format("In '{}': a defaults entry is a file name or 'group: option'", parent),
          "see the defaults list in the documentation", item.mark());
   }
   if (entry.package && entry.package->find(':') != std::string::npos) {
-    fail(kComposition, fmt::format("In '{}': '{}': renaming a package is not supported", parent, text),
+    fail(kComposition,
+         fmt::format("In '{}': '{}': renaming a package is not supported", parent, text),
          "name the group with its present package", item.mark(), text);
   }
   return entry;
@@ -158,7 +162,9 @@ class Expansion {
     check_duplicates(found);
     check_used();
     for (Found& item : found) {
-      if (item.choice) result_.choices.emplace_back(item.entry.key(), item.entry.names.empty() ? "null" : item.entry.names[0]);
+      if (item.choice)
+        result_.choices.emplace_back(item.entry.key(),
+                                     item.entry.names.empty() ? "null" : item.entry.names[0]);
       if (item.file.config.empty()) continue;
       result_.files.push_back(std::move(item.file));
     }
@@ -182,17 +188,21 @@ class Expansion {
   void add_group_override(const Override& change) {
     const std::string key = change.key + (change.package ? "@" + *change.package : "");
     if (change.type == OverrideType::kForceAdd) {
-      fail(kComposition, fmt::format("force-add of config groups is not supported: '{}'", change.text),
+      fail(kComposition,
+           fmt::format("force-add of config groups is not supported: '{}'", change.text),
            fmt::format("use +{}={}", key, change.value_text()), change.value.mark(), key);
     }
     if (change.type == OverrideType::kDelete) {
-      deletions_[key] = {change.value, {std::make_shared<const std::string>("override " + change.text), 0},
-                         false, true};
+      deletions_[key] = {change.value,
+                         {std::make_shared<const std::string>("override " + change.text), 0},
+                         false,
+                         true};
       return;
     }
     if (!change.value.is_string() && !change.value.is_list()) {
-      fail("ValueError", fmt::format("Config group override value type cannot be a {}: '{}'",
-                                     Node::kind_name(change.value.kind()), change.text),
+      fail("ValueError",
+           fmt::format("Config group override value type cannot be a {}: '{}'",
+                       Node::kind_name(change.value.kind()), change.text),
            fmt::format("to remove the group use ~{}", key), change.value.mark(), key);
     }
     if (change.type == OverrideType::kAdd) {
@@ -242,7 +252,8 @@ class Expansion {
       if (root && content && !only_overrides) {
         result_.warnings.push_back(fmt::format(
             "In '{}': Defaults list is missing `_self_`. It is taken to stand last: the file's own "
-            "values win. Write it where it shall stand.", parent.config_path()));
+            "values win. Write it where it shall stand.",
+            parent.config_path()));
       }
       Entry self;
       self.names = {"_self_"};
@@ -266,7 +277,8 @@ class Expansion {
     const Entry* last = nullptr;
     for (Entry& entry : entries) {
       if (entry.is_self()) continue;
-      const bool old_style = legacy_ && entry.group && !entry.is_override && entry.group->starts_with("hydra/");
+      const bool old_style =
+          legacy_ && entry.group && !entry.is_override && entry.group->starts_with("hydra/");
       if (old_style) {
         entry.is_override = true;
         result_.warnings.push_back(fmt::format(
@@ -274,18 +286,23 @@ class Expansion {
             parent.config_path(), *entry.group));
       }
       if (last != nullptr && !entry.is_override && !entry.external) {
-        fail(kComposition, fmt::format("In {}: Override '{}' must come at the end of the defaults list",
-                                       parent.config_path(), last->key()),
+        fail(kComposition,
+             fmt::format("In {}: Override '{}' must come at the end of the defaults list",
+                         parent.config_path(), last->key()),
              "move the override entries below all others", last->mark, last->key());
       }
       if (!entry.is_override || !entry.group) continue;
       if (!old_style) last = &entry;
       if (interpolated) {
-        fail(kComposition, fmt::format("In {}: Default List Overrides are not allowed in the subtree "
-                                       "of an interpolated config group", parent.config_path()),
+        fail(kComposition,
+             fmt::format("In {}: Default List Overrides are not allowed in the subtree "
+                         "of an interpolated config group",
+                         parent.config_path()),
              "choose the option by name", entry.mark, entry.key());
       }
-      Node value = entry.is_list ? Node::list() : entry.names.empty() ? Node() : Node(entry.names[0]);
+      Node value = entry.is_list         ? Node::list()
+                   : entry.names.empty() ? Node()
+                                         : Node(entry.names[0]);
       for (const std::string& name : entry.names) {
         if (entry.is_list) value.items().push_back(Node(name));
       }
@@ -295,11 +312,13 @@ class Expansion {
 
   std::vector<Found> expand(Entry node, bool root, bool interpolated, std::size_t depth) {
     if (depth > kMaxDepth) {
-      fail("RecursionError", fmt::format("'{}': the defaults lists name each other in a circle",
-                                         node.config_path()), "break the circle", node.mark);
+      fail("RecursionError",
+           fmt::format("'{}': the defaults lists name each other in a circle", node.config_path()),
+           "break the circle", node.mark);
     }
     if (node.group && is_deleted(node)) return {};
-    if (node.group) known_.insert_or_assign(node.key(), node.names.empty() ? "null" : node.names[0]);
+    if (node.group)
+      known_.insert_or_assign(node.key(), node.names.empty() ? "null" : node.names[0]);
     if (node.names.empty()) return {record(node)};
     if (node.names[0] == "???") missing_option(node);
     const std::string path = node.config_path();
@@ -309,8 +328,9 @@ class Expansion {
       not_found(node, root);
     }
     if (!file->content.is_map()) {
-      fail(kComposition, root ? fmt::format("primary config '{}' must be a mapping, not a list", path)
-                              : fmt::format("config '{}' must be a mapping, not a list", path),
+      fail(kComposition,
+           root ? fmt::format("primary config '{}' must be a mapping, not a list", path)
+                : fmt::format("config '{}' must be a mapping, not a list", path),
            "a configuration file is a mapping of keys to values", file->content.mark());
     }
     node.header = header_of(*file, node);
@@ -373,8 +393,9 @@ class Expansion {
     if (is_deleted(entry)) return {};
     for (std::size_t i = entry.names.size(); i-- > 0;) {
       if (entry.names[i].find("${") != std::string::npos) {
-        fail(kComposition, fmt::format("In '{}': no interpolation in a list of options: '{}'",
-                                       entry.parent, entry.names[i]),
+        fail(kComposition,
+             fmt::format("In '{}': no interpolation in a list of options: '{}'", entry.parent,
+                         entry.names[i]),
              "name the option", entry.mark, entry.key());
       }
       Entry file = entry;
@@ -413,7 +434,8 @@ class Expansion {
     const auto found = deletions_.find(entry.key());
     if (found == deletions_.end()) return false;
     const Node& wanted = found->second.value;
-    if (!wanted.is_null() && (entry.names.empty() || python_str(wanted) != entry.names[0])) return false;
+    if (!wanted.is_null() && (entry.names.empty() || python_str(wanted) != entry.names[0]))
+      return false;
     found->second.used = true;
     return true;
   }
@@ -425,8 +447,8 @@ class Expansion {
       const std::string key = text.substr(at + 2, end == std::string::npos ? end : end - at - 2);
       const auto known = known_.find(key);
       if (end == std::string::npos || known == known_.end()) {
-        fail(kComposition, fmt::format("In '{}': '{}' names no group of the defaults list", entry.parent,
-                                       text),
+        fail(kComposition,
+             fmt::format("In '{}': '{}' names no group of the defaults list", entry.parent, text),
              "${group} stands for the option chosen for that group", entry.mark, entry.key());
       }
       text.replace(at, end + 1 - at, known->second);
@@ -437,25 +459,30 @@ class Expansion {
   [[noreturn]] void missing_option(const Entry& node) const {
     const std::vector<std::string> options = repository_.options(node.group_path());
     fail(kComposition, fmt::format("You must specify '{0}', e.g, {0}=<OPTION>", node.key()),
-         fmt::format("Available options:\n\t{}", fmt::join(options, "\n\t")), node.mark, node.key());
+         fmt::format("Available options:\n\t{}", fmt::join(options, "\n\t")), node.mark,
+         node.key());
   }
 
   [[noreturn]] void not_found(const Entry& node, bool root) const {
     if (root) {
-      fail("MissingConfigException", fmt::format("Cannot find primary config '{}'. Check that it's in "
-                                                 "your config search path.", node.config_path()),
+      fail("MissingConfigException",
+           fmt::format("Cannot find primary config '{}'. Check that it's in "
+                       "your config search path.",
+                       node.config_path()),
            repository_.search_path_text(), {}, node.config_path());
     }
     if (!node.group) {
-      fail("MissingConfigException", fmt::format("In '{}': Could not load '{}'.", node.parent, node.config_path()),
+      fail("MissingConfigException",
+           fmt::format("In '{}': Could not load '{}'.", node.parent, node.config_path()),
            repository_.search_path_text(), node.mark, node.config_path());
     }
     const std::vector<std::string> options = repository_.options(node.group_path());
     const std::string near = base::nearest(node.names[0], options);
-    fail("MissingConfigException", fmt::format("In '{}': Could not find '{}'", node.parent, node.config_path()),
+    fail("MissingConfigException",
+         fmt::format("In '{}': Could not find '{}'", node.parent, node.config_path()),
          fmt::format("{}Available options in '{}':\n\t{}\n{}",
-                     near.empty() ? "" : fmt::format("did you mean '{}'?\n", near), node.group_path(),
-                     fmt::join(options, "\n\t"), repository_.search_path_text()),
+                     near.empty() ? "" : fmt::format("did you mean '{}'?\n", near),
+                     node.group_path(), fmt::join(options, "\n\t"), repository_.search_path_text()),
          node.mark, node.config_path());
   }
 
@@ -464,8 +491,9 @@ class Expansion {
     for (const Found& item : found) {
       if (!item.choice || seen.insert(item.entry.key()).second) continue;
       const std::string name = item.entry.names.empty() ? "null" : item.entry.names[0];
-      fail(kComposition, fmt::format("Multiple values for {0}. To override a value use 'override {0}: {1}'",
-                                     item.entry.key(), name),
+      fail(kComposition,
+           fmt::format("Multiple values for {0}. To override a value use 'override {0}: {1}'",
+                       item.entry.key(), name),
            "each group and package takes one entry", item.entry.mark, item.entry.key());
     }
   }
@@ -483,14 +511,17 @@ class Expansion {
       for (const std::string& other : keys_) {
         if (other.substr(0, other.find('@')) == group) others.push_back(other);
       }
-      const std::string fact = others.empty()
-          ? fmt::format("Could not override '{}'. No match in the defaults list.", key)
-          : fmt::format("Could not override '{}'.", key);
-      const std::string guess = others.empty() ? known_groups()
-          : fmt::format("Did you mean to override {}{}?", others.size() > 1 ? "one of " : "",
-                        fmt::join(others, ", "));
+      const std::string fact =
+          others.empty()
+              ? fmt::format("Could not override '{}'. No match in the defaults list.", key)
+              : fmt::format("Could not override '{}'.", key);
+      const std::string guess =
+          others.empty() ? known_groups()
+                         : fmt::format("Did you mean to override {}{}?",
+                                       others.size() > 1 ? "one of " : "", fmt::join(others, ", "));
       fail(kComposition, fact,
-           fmt::format("{}\nTo append to your default list use +{}={}", guess, key, python_str(choice.value)),
+           fmt::format("{}\nTo append to your default list use +{}={}", guess, key,
+                       python_str(choice.value)),
            choice.mark, key);
     }
   }

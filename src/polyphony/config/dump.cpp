@@ -61,7 +61,8 @@ Analysis analyze(const Text& text) {
   }
   Analysis result;
   result.multiline = line_breaks;
-  result.allow_plain = !(indicators || line_breaks || edge_blank || break_space || space_break || special);
+  result.allow_plain =
+      !(indicators || line_breaks || edge_blank || break_space || space_break || special);
   result.allow_single_quoted = !(break_space || space_break || special);
   return result;
 }
@@ -102,7 +103,8 @@ class Emitter {
       raw(std::string(static_cast<std::size_t>(indent - column_), ' '));
     }
   }
-  void indicator(std::string_view text, bool need_space, bool space = false, bool indention = false) {
+  void indicator(std::string_view text, bool need_space, bool space = false,
+                 bool indention = false) {
     if (!whitespace_ && need_space) raw(" ");
     whitespace_ = space;
     indention_ = indention_ && indention;
@@ -156,11 +158,16 @@ class Emitter {
 
   static std::string plain_text(const Node& node) {
     switch (node.kind()) {
-      case Node::Kind::kNull: return "null";
-      case Node::Kind::kBool: return node.as_bool() ? "true" : "false";
-      case Node::Kind::kInt: return python_repr(node);
-      case Node::Kind::kFloat: break;
-      default: return node.as_string();
+      case Node::Kind::kNull:
+        return "null";
+      case Node::Kind::kBool:
+        return node.as_bool() ? "true" : "false";
+      case Node::Kind::kInt:
+        return python_repr(node);
+      case Node::Kind::kFloat:
+        break;
+      default:
+        return node.as_string();
     }
     const double value = node.as_float();
     if (std::isnan(value)) return ".nan";
@@ -325,15 +332,18 @@ class Emitter {
 
 nlohmann::ordered_json json_of(const Node& node) {
   switch (node.kind()) {
-    case Node::Kind::kNull: return nullptr;
-    case Node::Kind::kBool: return node.as_bool();
+    case Node::Kind::kNull:
+      return nullptr;
+    case Node::Kind::kBool:
+      return node.as_bool();
     case Node::Kind::kInt:
       return node.is_big_int() ? nlohmann::ordered_json::parse(node.as_string())
                                : nlohmann::ordered_json(node.as_int());
     case Node::Kind::kFloat:
       if (std::isfinite(node.as_float())) return node.as_float();
       return std::isnan(node.as_float()) ? "NaN" : node.as_float() < 0 ? "-Infinity" : "Infinity";
-    case Node::Kind::kString: return node.as_string();
+    case Node::Kind::kString:
+      return node.as_string();
     case Node::Kind::kList: {
       auto list = nlohmann::ordered_json::array();
       for (const Node& item : node.items()) list.push_back(json_of(item));

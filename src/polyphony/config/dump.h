@@ -6,10 +6,12 @@
 
 namespace polyphony::config {
 
-/// The text that OmegaConf.to_yaml writes: block style, width 80, PyYAML's quoting. Ends in a newline.
+/// The text that OmegaConf.to_yaml writes: block style, width 80, PyYAML's quoting. Ends in a
+/// newline.
 std::string to_yaml(const Node& node);
 
-/// JSON; nan and infinities as the strings "NaN", "Infinity", "-Infinity". @param indent  -1 for one line
+/// JSON; nan and infinities as the strings "NaN", "Infinity", "-Infinity". @param indent  -1 for
+/// one line
 std::string to_json(const Node& node, int indent = -1);
 
 }  // namespace polyphony::config

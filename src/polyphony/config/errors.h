@@ -10,7 +10,8 @@ namespace polyphony::config {
 /// A configuration error with its parts apart, for programs that match on them.
 class ComposeError : public ConfigError {
  public:
-  /// @param original_class  the class that Hydra, OmegaConf or PyYAML raise here, e.g. "ConfigKeyError"
+  /// @param original_class  the class that Hydra, OmegaConf or PyYAML raise here, e.g.
+  /// "ConfigKeyError"
   /// @param fact            what is wrong; the mark, where known, is put before it
   ComposeError(std::string original_class, const std::string& fact, const std::string& remedy = {},
                std::string key = {}, const Mark& mark = {})
@@ -21,9 +22,11 @@ class ComposeError : public ConfigError {
         line_(mark.line) {}
 
   const std::string& original_class() const { return original_class_; }
-  const std::string& key() const { return key_; }    ///< dotted key path; may be empty
-  const std::string& file() const { return file_; }  ///< file, or "override KEY=VALUE"; may be empty
-  int line() const { return line_; }                 ///< from 1; 0 where unknown
+  const std::string& key() const { return key_; }  ///< dotted key path; may be empty
+  const std::string& file() const {
+    return file_;
+  }                                   ///< file, or "override KEY=VALUE"; may be empty
+  int line() const { return line_; }  ///< from 1; 0 where unknown
 
  private:
   std::string original_class_;

@@ -33,18 +33,19 @@ class Resolver {
   Node value(const Node& node, Path& at) {
     if (node.is_list() || node.is_map()) return container(node, at);
     if (!has_interpolation(node)) return node;
-    if (++depth_ > kMaxDepth) fail("InterpolationResolutionError", "the interpolations form a circle", node, at);
+    if (++depth_ > kMaxDepth)
+      fail("InterpolationResolutionError", "the interpolations form a circle", node, at);
     Node out = Text{*this, node, at, node.as_string()}.whole();
     --depth_;
     out.set_mark(node.mark());
     return out;
   }
 
-  [[noreturn]] void fail(const char* type, const std::string& fact, const Node& node, const Path& at,
-                         const std::string& remedy = "") const {
+  [[noreturn]] void fail(const char* type, const std::string& fact, const Node& node,
+                         const Path& at, const std::string& remedy = "") const {
     const std::string key = dotted(at);
-    throw ComposeError(type, fmt::format("{}: {} (in '{}')", key, fact, python_str(node)), remedy, key,
-                       node.mark());
+    throw ComposeError(type, fmt::format("{}: {} (in '{}')", key, fact, python_str(node)), remedy,
+                       key, node.mark());
   }
 
  private:
@@ -119,8 +120,9 @@ class Resolver {
     std::size_t pos = 0;
 
     [[noreturn]] void bad(const std::string& why) const {
-      resolver.fail("GrammarParseError", fmt::format("column {}: {}", pos + 1, why), node, at,
-                    "an interpolation is ${key.path} or ${resolver:argument,...}; \\${ writes it plainly");
+      resolver.fail(
+          "GrammarParseError", fmt::format("column {}: {}", pos + 1, why), node, at,
+          "an interpolation is ${key.path} or ${resolver:argument,...}; \\${ writes it plainly");
     }
     char peek() const { return pos < text.size() ? text[pos] : '\0'; }
     bool starts() const { return text.compare(pos, 2, "${") == 0; }
@@ -200,9 +202,10 @@ class Resolver {
         if (starts()) {
           const Node part = interpolation();
           if (!part.is_string()) {
-            resolver.fail("InterpolationResolutionError",
-                          fmt::format("a key made of ${{...}} must be a string, not {}", python_repr(part)),
-                          node, at);
+            resolver.fail(
+                "InterpolationResolutionError",
+                fmt::format("a key made of ${{...}} must be a string, not {}", python_repr(part)),
+                node, at);
           }
           key += part.as_string();
           continue;
@@ -218,7 +221,8 @@ class Resolver {
     Node lookup(const Path& parts, std::size_t ups) {
       Path path;
       if (ups > 0) {
-        if (ups > at.size()) resolver.fail("InterpolationKeyError", "more dots than levels", node, at);
+        if (ups > at.size())
+          resolver.fail("InterpolationKeyError", "more dots than levels", node, at);
         path.assign(at.begin(), at.end() - static_cast<std::ptrdiff_t>(ups));
       }
       for (const std::string& part : parts) {
@@ -228,12 +232,14 @@ class Resolver {
       std::optional<Node> found = resolver.select(path);
       if (!found) {
         const std::string near = resolver.nearest_key(path);
-        resolver.fail("InterpolationKeyError", fmt::format("Interpolation key '{}' not found", dotted(path)),
-                      node, at, near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+        resolver.fail("InterpolationKeyError",
+                      fmt::format("Interpolation key '{}' not found", dotted(path)), node, at,
+                      near.empty() ? "" : fmt::format("did you mean '{}'?", near));
       }
       if (found->is_missing()) {
-        resolver.fail("InterpolationToMissingValueError", fmt::format("Missing mandatory value: {}", dotted(path)),
-                      node, at, fmt::format("give it a value: {}=<value>", dotted(path)));
+        resolver.fail("InterpolationToMissingValueError",
+                      fmt::format("Missing mandatory value: {}", dotted(path)), node, at,
+                      fmt::format("give it a value: {}=<value>", dotted(path)));
       }
       return *found;
     }
@@ -242,7 +248,8 @@ class Resolver {
       const char quote = text[pos++];
       std::string body;
       for (; pos < text.size(); ++pos) {
-        if (text[pos] == '\\' && pos + 1 < text.size() && (text[pos + 1] == quote || text[pos + 1] == '\\')) {
+        if (text[pos] == '\\' && pos + 1 < text.size() &&
+            (text[pos + 1] == quote || text[pos + 1] == '\\')) {
           if (text[pos + 1] == quote) {
             body += text[++pos];
             continue;
@@ -323,8 +330,8 @@ class Resolver {
           escaped = plain = true;
           continue;
         }
-        if (std::string_view("{}[](),='\"!#&^~;<>`").find(c) != std::string_view::npos || (c == ':' && !colons) ||
-            static_cast<unsigned char>(c) >= 0x80) {
+        if (std::string_view("{}[](),='\"!#&^~;<>`").find(c) != std::string_view::npos ||
+            (c == ':' && !colons) || static_cast<unsigned char>(c) >= 0x80) {
           break;
         }
         out += c;
@@ -350,9 +357,10 @@ class Resolver {
       try {
         return run(name, arguments);
       } catch (const ResolverError& error) {
-        resolver.fail("InterpolationResolutionError",
-                      fmt::format("{} raised while resolving interpolation: {}", error.type, error.what),
-                      node, at);
+        resolver.fail(
+            "InterpolationResolutionError",
+            fmt::format("{} raised while resolving interpolation: {}", error.type, error.what),
+            node, at);
       }
     }
 
@@ -375,9 +383,12 @@ class Resolver {
 
     Node mapping_argument(const Node& argument, const std::string& name) {
       if (argument.is_map()) return argument;
-      if (!argument.is_string()) throw ResolverError{"TypeError", name + " takes a mapping or its key"};
+      if (!argument.is_string())
+        throw ResolverError{"TypeError", name + " takes a mapping or its key"};
       std::optional<Node> found = select_argument(argument);
-      if (!found) throw ResolverError{"ConfigKeyError", fmt::format("Key not found: '{}'", argument.as_string())};
+      if (!found)
+        throw ResolverError{"ConfigKeyError",
+                            fmt::format("Key not found: '{}'", argument.as_string())};
       if (!found->is_map()) throw ResolverError{"TypeError", name + " takes a mapping or its key"};
       return *found;
     }
@@ -385,7 +396,8 @@ class Resolver {
     Node run(const std::string& name, const std::vector<Node>& arguments) {
       const auto count = [&](std::size_t least, std::size_t most) {
         if (arguments.size() >= least && arguments.size() <= most) return;
-        throw ResolverError{"TypeError", fmt::format("{} does not take {} arguments", name, arguments.size())};
+        throw ResolverError{"TypeError",
+                            fmt::format("{} does not take {} arguments", name, arguments.size())};
       };
       if (name == "oc.env") return resolve_env(arguments, resolver.context_);
       if (name == "now") return resolve_now(arguments, resolver.context_);
@@ -415,12 +427,14 @@ class Resolver {
         count(1, 2);
         std::optional<Node> found = select_argument(arguments[0]);
         if (!found) {
-          throw ResolverError{"ConfigKeyError", fmt::format("In oc.deprecated resolver at '{}': Key not found: '{}'",
-                                                            dotted(at), python_str(arguments[0]))};
+          throw ResolverError{"ConfigKeyError",
+                              fmt::format("In oc.deprecated resolver at '{}': Key not found: '{}'",
+                                          dotted(at), python_str(arguments[0]))};
         }
         if (resolver.context_.warn) {
-          resolver.context_.warn(fmt::format("'{}' is deprecated. Change your code and config to use '{}'",
-                                             dotted(at), python_str(arguments[0])));
+          resolver.context_.warn(
+              fmt::format("'{}' is deprecated. Change your code and config to use '{}'", dotted(at),
+                          python_str(arguments[0])));
         }
         return *found;
       }
@@ -440,11 +454,12 @@ class Resolver {
         const std::optional<Node> found = inside.select(path);
         return found ? *found : arguments.size() == 2 ? arguments[1] : Node();
       }
-      static const std::vector<std::string> kKnown{"oc.env",    "oc.select",      "oc.decode",
-                                                   "oc.create", "oc.dict.keys",   "oc.dict.values",
+      static const std::vector<std::string> kKnown{"oc.env",    "oc.select",     "oc.decode",
+                                                   "oc.create", "oc.dict.keys",  "oc.dict.values",
                                                    "now",       "oc.deprecated", "hydra"};
       const std::string near = base::nearest(name, kKnown);
-      resolver.fail("UnsupportedInterpolationType", fmt::format("no resolver is named '{}'", name), node, at,
+      resolver.fail("UnsupportedInterpolationType", fmt::format("no resolver is named '{}'", name),
+                    node, at,
                     fmt::format("{}known: {}", near.empty() ? "" : "did you mean '" + near + "'? ",
                                 fmt::join(kKnown, ", ")));
     }
@@ -452,9 +467,10 @@ class Resolver {
     Node decode(const Node& argument) {
       if (argument.is_null()) return argument;
       if (!argument.is_string()) {
-        throw ResolverError{"TypeError", fmt::format("`oc.decode` can only take strings or None as input, but `{}` "
-                                                     "is of type {}", python_str(argument),
-                                                     Node::kind_name(argument.kind()))};
+        throw ResolverError{
+            "TypeError", fmt::format("`oc.decode` can only take strings or None as input, but `{}` "
+                                     "is of type {}",
+                                     python_str(argument), Node::kind_name(argument.kind()))};
       }
       Text inner{resolver, node, at, argument.as_string()};
       try {

@@ -59,10 +59,11 @@ std::vector<std::string> keys_of(const Node& node) {
   std::string remedy;
   if (!near.empty()) remedy = fmt::format("did you mean '{}'? ", join(path, near));
   remedy += fmt::format("To append to your config use +{}={}", change.key, change.value_text());
-  throw ComposeError("ConfigCompositionException",
-                     fmt::format("Could not override '{}'. Key '{}' is not in struct (full key: {})",
-                                 change.key, part, full),
-                     remedy, full, change.value.mark());
+  throw ComposeError(
+      "ConfigCompositionException",
+      fmt::format("Could not override '{}'. Key '{}' is not in struct (full key: {})", change.key,
+                  part, full),
+      remedy, full, change.value.mark());
 }
 
 /// Merges a mapping value of an override; unknown keys are errors unless the override adds.
@@ -100,9 +101,10 @@ void add_value(Node& root, const Override& change) {
     if (node->is_list()) {
       node = list_item(*node, part);
       if (node == nullptr) {
-        throw ComposeError("ConfigCompositionException",
-                           fmt::format("Could not append '{}': no list item '{}'", change.key, part),
-                           "give the whole list instead", change.key, change.value.mark());
+        throw ComposeError(
+            "ConfigCompositionException",
+            fmt::format("Could not append '{}': no list item '{}'", change.key, part),
+            "give the whole list instead", change.key, change.value.mark());
       }
       continue;
     }
@@ -142,10 +144,11 @@ void delete_value(Node& root, const Override& change) {
         near.empty() ? "" : fmt::format("did you mean '{}'?", near), change.key, mark);
   }
   if (change.has_value && !change.value.is_null() && !(*node == change.value)) {
-    throw ComposeError("ConfigCompositionException",
-                       fmt::format("Could not delete from config. The value of '{}' is {} and not {}.",
-                                   change.key, python_str(*node), python_str(change.value)),
-                       fmt::format("~{} deletes whatever the value is", change.key), change.key, mark);
+    throw ComposeError(
+        "ConfigCompositionException",
+        fmt::format("Could not delete from config. The value of '{}' is {} and not {}.", change.key,
+                    python_str(*node), python_str(change.value)),
+        fmt::format("~{} deletes whatever the value is", change.key), change.key, mark);
   }
   if (parent->is_list()) {
     parent->items().erase(parent->items().begin() + (node - parent->items().data()));
@@ -187,19 +190,24 @@ void merge(Node& into, const Node& from, const std::string& path) {
 
 void apply_override(Node& root, const Override& change) {
   switch (change.type) {
-    case OverrideType::kChange: return change_value(root, change);
-    case OverrideType::kForceAdd: return add_value(root, change);
-    case OverrideType::kDelete: return delete_value(root, change);
-    case OverrideType::kAdd: break;
+    case OverrideType::kChange:
+      return change_value(root, change);
+    case OverrideType::kForceAdd:
+      return add_value(root, change);
+    case OverrideType::kDelete:
+      return delete_value(root, change);
+    case OverrideType::kAdd:
+      break;
   }
   const Node* old = root.select(change.key);
   if (old != nullptr && old->is_scalar() && !old->is_null()) {
     throw ComposeError(
         "ConfigCompositionException",
         fmt::format("Could not append to config. An item is already at '{}'.", change.key),
-        fmt::format("Either remove + prefix: '{0}={1}'\nOr add a second + to add or override '{0}': "
-                    "'++{0}={1}'",
-                    change.key, change.value_text()),
+        fmt::format(
+            "Either remove + prefix: '{0}={1}'\nOr add a second + to add or override '{0}': "
+            "'++{0}={1}'",
+            change.key, change.value_text()),
         change.key, change.value.mark());
   }
   add_value(root, change);

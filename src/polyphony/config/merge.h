@@ -8,7 +8,8 @@
 
 namespace polyphony::config {
 
-/// Merges `from` into `into` as OmegaConf does: mappings deep, lists whole, "???" never over a value.
+/// Merges `from` into `into` as OmegaConf does: mappings deep, lists whole, "???" never over a
+/// value.
 /// @param path  dotted path of `into`, for messages
 /// @throws ComposeError where a mapping meets a list
 void merge(Node& into, const Node& from, const std::string& path = "");

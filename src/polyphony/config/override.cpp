@@ -35,7 +35,8 @@ std::size_t digits_end(std::string_view text, std::size_t at) {
 
 /// '0', or digits that do not begin with zero.
 bool is_unsigned_int(std::string_view text) {
-  return !text.empty() && digits_end(text, 0) == text.size() && (text[0] != '0' || text.size() == 1);
+  return !text.empty() && digits_end(text, 0) == text.size() &&
+         (text[0] != '0' || text.size() == 1);
 }
 
 bool is_float_word(std::string_view text) {
@@ -93,12 +94,11 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const std::string& why) const {
-    throw ComposeError(
-        "OverrideParseException",
-        fmt::format("override '{}': column {}: {}", text_, at_ + 1, why),
-        fmt::format("{}\n{}^\nquote text with special characters: KEY='VALUE' "
-                    "(and quote the whole once more for the shell)",
-                    text_, std::string(at_, ' ')));
+    throw ComposeError("OverrideParseException",
+                       fmt::format("override '{}': column {}: {}", text_, at_ + 1, why),
+                       fmt::format("{}\n{}^\nquote text with special characters: KEY='VALUE' "
+                                   "(and quote the whole once more for the shell)",
+                                   text_, std::string(at_, ' ')));
   }
   bool take(char c) {
     if (at_ >= text_.size() || text_[at_] != c) return false;
@@ -245,7 +245,9 @@ class Parser {
         skip_blanks();
         OverrideArgument argument;
         std::size_t end = at_;
-        while (end < text_.size() && (is_alpha(text_[end]) || is_digit(text_[end]) || text_[end] == '_')) ++end;
+        while (end < text_.size() &&
+               (is_alpha(text_[end]) || is_digit(text_[end]) || text_[end] == '_'))
+          ++end;
         if (end > at_ && end < text_.size() && text_[end] == '=') {
           argument.name = text_.substr(at_, end - at_);
           at_ = end + 1;
@@ -290,7 +292,8 @@ class Parser {
     fail("the quote is not closed");
   }
 
-  /// Letters, digits, signs, escapes, inner blanks and ${...}. @param value  false for a mapping's key
+  /// Letters, digits, signs, escapes, inner blanks and ${...}. @param value  false for a mapping's
+  /// key
   Node word(bool value) {
     std::string out;
     std::size_t keep = 0;  // characters of `out` up to the last that is no blank
@@ -386,7 +389,8 @@ Node type_override_word(std::string_view word) {
 
 std::string override_value_text(const Node& value) {
   switch (value.kind()) {
-    case Node::Kind::kNull: return "null";
+    case Node::Kind::kNull:
+      return "null";
     case Node::Kind::kString:
       return value.quote() != 0 ? quote_text(value.as_string(), value.quote())
                                 : escape_word(value.as_string());
@@ -400,11 +404,13 @@ std::string override_value_text(const Node& value) {
     case Node::Kind::kMap: {
       std::string out = "{";
       for (const auto& [key, item] : value.entries()) {
-        out += (out.size() > 1 ? "," : "") + override_value_text(key) + ":" + override_value_text(item);
+        out += (out.size() > 1 ? "," : "") + override_value_text(key) + ":" +
+               override_value_text(item);
       }
       return out + "}";
     }
-    default: return python_str(value);
+    default:
+      return python_str(value);
   }
 }
 

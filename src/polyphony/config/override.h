@@ -15,11 +15,11 @@ enum class OverrideType { kChange, kAdd, kForceAdd, kDelete };
 struct Sweep {
   enum class Kind { kChoice, kRange, kInterval, kGlob };
   Kind kind = Kind::kChoice;
-  std::vector<Node> choices;          ///< kChoice
-  bool simple = false;                ///< written "a,b" rather than choice(a,b)
-  Node start, stop, step;             ///< kRange; kInterval uses start and stop
-  std::vector<std::string> include;   ///< kGlob
-  std::vector<std::string> exclude;   ///< kGlob
+  std::vector<Node> choices;         ///< kChoice
+  bool simple = false;               ///< written "a,b" rather than choice(a,b)
+  Node start, stop, step;            ///< kRange; kInterval uses start and stop
+  std::vector<std::string> include;  ///< kGlob
+  std::vector<std::string> exclude;  ///< kGlob
   bool shuffle = false;
   std::vector<std::string> tags;
 };

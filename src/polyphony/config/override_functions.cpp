@@ -39,9 +39,9 @@ std::optional<OverrideElement> take_named(Arguments& arguments, const std::strin
 
 void expect_none(const Arguments& arguments, const std::string& name) {
   if (arguments.empty()) return;
-  throw FunctionError(fmt::format("{}() takes no argument '{}'", name,
-                                  arguments[0].name.empty() ? python_str(arguments[0].element.value)
-                                                            : arguments[0].name));
+  throw FunctionError(fmt::format(
+      "{}() takes no argument '{}'", name,
+      arguments[0].name.empty() ? python_str(arguments[0].element.value) : arguments[0].name));
 }
 
 Node number(std::optional<OverrideElement> element, const std::string& what) {
@@ -262,10 +262,11 @@ OverrideElement call_override_function(const std::string& name, Arguments argume
   for (const char* type : {"int", "float", "bool", "str", "json_str"}) {
     if (name == type) return cast(name, std::move(arguments));
   }
-  throw FunctionError(fmt::format(
-      "no function '{}' (known: choice, range, interval, glob, sort, shuffle, tag, int, float, bool, "
-      "str, json_str)",
-      name));
+  throw FunctionError(
+      fmt::format("no function '{}' (known: choice, range, interval, glob, sort, shuffle, tag, "
+                  "int, float, bool, "
+                  "str, json_str)",
+                  name));
 }
 
 }  // namespace polyphony::config

@@ -31,9 +31,10 @@ std::optional<std::string> package_header(const std::string& text, const std::st
     for (std::string word; words >> word;) parts.push_back(word);
     if (parts.size() != 2) {
       const Mark mark{std::make_shared<const std::string>(source), number};
-      throw ComposeError("ValueError",
-                         fmt::format("'{}': a header is a key and one value", line.substr(key_begin)),
-                         "write it as: # @package NAME", "", mark);
+      throw ComposeError(
+          "ValueError",
+          fmt::format("'{}': a header is a key and one value", line.substr(key_begin)),
+          "write it as: # @package NAME", "", mark);
     }
     if (parts[0] == "@package") package = parts[1];
   }
@@ -78,9 +79,8 @@ const ConfigFile* Repository::load(const std::string& name) {
 
 bool Repository::group_exists(const std::string& group) const {
   std::error_code ignored;
-  return std::any_of(roots_.begin(), roots_.end(), [&](const fs::path& root) {
-    return fs::is_directory(root / group, ignored);
-  });
+  return std::any_of(roots_.begin(), roots_.end(),
+                     [&](const fs::path& root) { return fs::is_directory(root / group, ignored); });
 }
 
 std::vector<std::string> Repository::options(const std::string& group) const {

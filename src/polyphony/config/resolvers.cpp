@@ -13,8 +13,9 @@ Node resolve_env(const std::vector<Node>& arguments, const ResolveContext& conte
   if (arguments.empty() || arguments.size() > 2) {
     throw ResolverError{"TypeError", "oc.env takes a name and optionally a default"};
   }
-  if (!arguments[0].is_string()) throw ResolverError{"TypeError", "str expected, not " +
-                                     std::string(Node::kind_name(arguments[0].kind()))};
+  if (!arguments[0].is_string())
+    throw ResolverError{"TypeError",
+                        "str expected, not " + std::string(Node::kind_name(arguments[0].kind()))};
   const std::string& name = arguments[0].as_string();
   if (context.env) {
     if (const auto value = context.env(name)) return Node(*value);

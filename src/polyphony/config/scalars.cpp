@@ -326,11 +326,14 @@ std::string python_str(const Node& node) {
 
 std::string python_repr(const Node& node) {
   switch (node.kind()) {
-    case Node::Kind::kNull: return "None";
-    case Node::Kind::kBool: return node.as_bool() ? "True" : "False";
+    case Node::Kind::kNull:
+      return "None";
+    case Node::Kind::kBool:
+      return node.as_bool() ? "True" : "False";
     case Node::Kind::kInt:
       return node.is_big_int() ? node.as_string() : std::to_string(node.as_int());
-    case Node::Kind::kFloat: return float_repr(node.as_float());
+    case Node::Kind::kFloat:
+      return float_repr(node.as_float());
     case Node::Kind::kString: {
       const std::string& text = node.as_string();
       const bool use_double =
@@ -339,10 +342,14 @@ std::string python_repr(const Node& node) {
       std::string out(1, quote);
       for (const char c : text) {
         if (c == quote || c == '\\') out += '\\';
-        if (c == '\n') out += "\\n";
-        else if (c == '\t') out += "\\t";
-        else if (c == '\r') out += "\\r";
-        else out += c;
+        if (c == '\n')
+          out += "\\n";
+        else if (c == '\t')
+          out += "\\t";
+        else if (c == '\r')
+          out += "\\r";
+        else
+          out += c;
       }
       return out + quote;
     }

@@ -8,7 +8,8 @@
 
 namespace polyphony::config {
 
-/// Types an unquoted YAML scalar: PyYAML's YAML 1.1 rules with OmegaConf's float rule, no timestamps.
+/// Types an unquoted YAML scalar: PyYAML's YAML 1.1 rules with OmegaConf's float rule, no
+/// timestamps.
 /// @throws ComposeError (ValueError) where the text has a number's form but no digits ("0b_", "._")
 Node type_plain_scalar(std::string_view text);
 

@@ -26,7 +26,8 @@ std::vector<Node> range_values(const Sweep& sweep) {
   for (std::int64_t i = 0;; ++i) {
     const long double value = start + static_cast<long double>(i) * step;
     if (step > 0 ? value >= stop : value <= stop) return values;
-    values.push_back(whole ? Node(static_cast<std::int64_t>(value)) : Node(static_cast<double>(value)));
+    values.push_back(whole ? Node(static_cast<std::int64_t>(value))
+                           : Node(static_cast<double>(value)));
   }
 }
 
@@ -50,13 +51,20 @@ std::vector<std::string> expand(const Override& change, const Repository& reposi
   } else {
     const Sweep& sweep = *change.sweep;
     switch (sweep.kind) {
-      case Sweep::Kind::kChoice: values = sweep.choices; break;
-      case Sweep::Kind::kRange: values = range_values(sweep); break;
-      case Sweep::Kind::kGlob: values = glob_values(sweep, repository.options(change.key)); break;
+      case Sweep::Kind::kChoice:
+        values = sweep.choices;
+        break;
+      case Sweep::Kind::kRange:
+        values = range_values(sweep);
+        break;
+      case Sweep::Kind::kGlob:
+        values = glob_values(sweep, repository.options(change.key));
+        break;
       case Sweep::Kind::kInterval: {
         const Mark mark{std::make_shared<const std::string>("override " + change.text), 0};
         throw ComposeError("HydraException", "an interval cannot be enumerated",
-                           "use range(), choice(), or a search that draws values", change.key, mark);
+                           "use range(), choice(), or a search that draws values", change.key,
+                           mark);
       }
     }
     if (sweep.shuffle) {
@@ -65,7 +73,8 @@ std::vector<std::string> expand(const Override& change, const Repository& reposi
     }
   }
   std::vector<std::string> texts;
-  for (const Node& value : values) texts.push_back(change.key_element() + "=" + override_value_text(value));
+  for (const Node& value : values)
+    texts.push_back(change.key_element() + "=" + override_value_text(value));
   return texts;
 }
 
@@ -79,12 +88,14 @@ SweepPlan expand_sweep(const ComposeRequest& request) {
   std::vector<std::pair<std::string, std::vector<std::string>>> axes;
   for (const Override& change : parse_overrides(request.overrides)) {
     const std::string key = change.key_element();
-    if (change.key == "hydra" || change.key.starts_with("hydra.") || change.key.starts_with("hydra/")) {
+    if (change.key == "hydra" || change.key.starts_with("hydra.") ||
+        change.key.starts_with("hydra/")) {
       plan.hydra_overrides.push_back(change.text);
       continue;
     }
     // A repeated key keeps its first position and takes its last value.
-    const auto old = std::find_if(axes.begin(), axes.end(), [&](const auto& axis) { return axis.first == key; });
+    const auto old =
+        std::find_if(axes.begin(), axes.end(), [&](const auto& axis) { return axis.first == key; });
     std::vector<std::string> texts = expand(change, repository);
     if (old != axes.end()) {
       old->second = std::move(texts);

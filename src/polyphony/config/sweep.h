@@ -7,7 +7,8 @@
 
 namespace polyphony::config {
 
-/// A multirun: the override list of every job, first key slowest, as Hydra's BasicSweeper orders them.
+/// A multirun: the override list of every job, first key slowest, as Hydra's BasicSweeper orders
+/// them.
 struct SweepPlan {
   std::vector<std::vector<std::string>> jobs;  ///< task overrides of each job
   std::vector<std::string> hydra_overrides;    ///< given to every job

@@ -103,7 +103,9 @@ class Builder : public YAML::EventHandler {
     for (const auto& [key, value] : from.entries()) put(map, key, value);
   }
   void check_collection_tag(const std::string& tag, std::string_view want, const YAML::Mark& mark) {
-    if (tag.empty() || tag == "?" || tag == "!" || tag == std::string(kTagPrefix) + std::string(want)) return;
+    if (tag.empty() || tag == "?" || tag == "!" ||
+        tag == std::string(kTagPrefix) + std::string(want))
+      return;
     unknown_tag(tag, mark);
   }
   [[noreturn]] void unknown_tag(const std::string& tag, const YAML::Mark& mark) const {
@@ -134,7 +136,8 @@ class Builder : public YAML::EventHandler {
       if (const auto number = python_float(value)) return Node(*number);
     }
     if (type == "int" || type == "float") {
-      throw ComposeError("ValueError", fmt::format("'{}' is no {}", value, type), "", "", place(mark));
+      throw ComposeError("ValueError", fmt::format("'{}' is no {}", value, type), "", "",
+                         place(mark));
     }
     unknown_tag(std::string(kTagPrefix) + type, mark);
   }
@@ -174,13 +177,12 @@ class Builder : public YAML::EventHandler {
   }
   static void check_key(const Frame& frame, const Node& key) {
     if (!key.is_scalar()) {
-      throw ComposeError("ConstructorError", "a key must be a scalar, not a list or mapping", "", "",
-                         key.mark());
+      throw ComposeError("ConstructorError", "a key must be a scalar, not a list or mapping", "",
+                         "", key.mark());
     }
     const Node* old = key.is_string() ? frame.node.find(key.as_string()) : nullptr;
     if (old == nullptr) return;
-    throw ComposeError("ConstructorError",
-                       fmt::format("found duplicate key {}", key.as_string()),
+    throw ComposeError("ConstructorError", fmt::format("found duplicate key {}", key.as_string()),
                        fmt::format("keep one of them; the first stands at {}", old->mark().text()),
                        key.as_string(), key.mark());
   }
@@ -214,7 +216,8 @@ Node parse_yaml(std::string_view text, const std::string& source) {
   } catch (const YAML::Exception& error) {
     const bool lexical = error.msg.find("token") != std::string::npos ||
                          error.msg.find("character") != std::string::npos ||
-                         error.msg.starts_with("illegal ") || error.msg.starts_with("anchor not found after &");
+                         error.msg.starts_with("illegal ") ||
+                         error.msg.starts_with("anchor not found after &");
     throw ComposeError(lexical ? "ScannerError" : "ParserError", "YAML: " + error.msg,
                        "check quoting, indentation and brackets near this line", "",
                        builder.place(error.mark));
