@@ -9,6 +9,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/tensor/pickle.h>
 #include <polyphony/tensor/safetensors.h>
 
 namespace polyphony::tensor {
@@ -78,6 +79,60 @@ TEST(Archive, EveryTruncationIsADataErrorNamingTheFile) {
     } catch (const DataError& error) {
       EXPECT_THAT(error.what(), HasSubstr("cut.ckpt"));
     }
+  }
+}
+
+/// Loads the file with each bit of [begin, end) flipped in turn.
+/// @param harmless  whether a flip there may leave the contents as they were
+void expect_flips_are_noticed(const std::string& whole, std::size_t begin, std::size_t end,
+                              bool harmless) {
+  const fs::path path = place("flipped.ckpt");
+  for (std::size_t i = begin; i < end; ++i) {
+    std::string bytes = whole;
+    bytes[i] = static_cast<char>(bytes[i] ^ (1 << (i % 8)));
+    write_file(path, bytes);
+    try {
+      const Value loaded = load_archive(path);
+      ASSERT_TRUE(harmless) << "no error with byte " << i << " flipped";
+      ASSERT_TRUE(at::equal(loaded.at("weight").as_tensor(), sample().at("weight").as_tensor())) << i;
+      ASSERT_EQ(loaded.at("list").items().at(1).as_string(), "zwei \xe2\x82\xac") << i;
+    } catch (const DataError& error) {
+      ASSERT_THAT(error.what(), HasSubstr("flipped.ckpt")) << i;
+    }
+  }
+}
+
+TEST(Archive, AFlippedBitOfARecordIsADataErrorNamingTheFile) {
+  save_archive(place("unflipped.ckpt"), sample());
+  const std::string bytes = read_file(place("unflipped.ckpt"));
+  std::vector<at::Tensor> storages;
+  const std::string pickled = pickle(sample(), storages);
+  const std::size_t pickle_at = bytes.find(pickled);
+  ASSERT_NE(pickle_at, std::string::npos);
+  expect_flips_are_noticed(bytes, pickle_at, pickle_at + pickled.size(), false);
+  for (const at::Tensor& storage : storages) {
+    if (storage.numel() < 6) continue;  // too short to be found by its bytes
+    const std::string_view data(static_cast<const char*>(storage.data_ptr()), storage.nbytes());
+    const std::size_t at = bytes.find(data);
+    ASSERT_NE(at, std::string::npos);
+    expect_flips_are_noticed(bytes, at, at + data.size(), false);
+  }
+  // Elsewhere are the zip's own fields, and padding.
+  expect_flips_are_noticed(bytes, 0, bytes.size(), true);
+}
+
+TEST(Archive, ADamagedRecordIsNamed) {
+  save_archive(place("unflipped.ckpt"), sample());
+  std::string bytes = read_file(place("unflipped.ckpt"));
+  const std::size_t at = bytes.find("negative");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = 'N';
+  write_file(place("flipped.ckpt"), bytes);
+  try {
+    load_archive(place("flipped.ckpt"));
+    FAIL() << "no error";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("flipped.ckpt: the record 'data.pkl' is damaged"));
   }
 }
 

@@ -1,6 +1,9 @@
 #include <polyphony/tensor/archive.h>
 
+#include <array>
 #include <cstring>
+#include <map>
+#include <string_view>
 
 #include <ATen/ops/empty.h>
 #include <caffe2/serialize/inline_container.h>
@@ -17,7 +20,8 @@ namespace {
 /// A file's bytes in memory, for LibTorch's zip reader.
 class Bytes : public caffe2::serialize::ReadAdapterInterface {
  public:
-  explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
+  /// @param bytes  must outlive this
+  explicit Bytes(const std::string& bytes) : bytes_(bytes) {}
   std::size_t size() const override { return bytes_.size(); }
   std::size_t read(std::uint64_t at, void* into, std::size_t count, const char*) const override {
     if (at >= bytes_.size()) return 0;
@@ -27,20 +31,117 @@ class Bytes : public caffe2::serialize::ReadAdapterInterface {
   }
 
  private:
-  std::string bytes_;
+  const std::string& bytes_;
+};
+
+[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
+  throw DataError(path.string() + ": " + what, "take another copy or an earlier checkpoint");
+}
+
+/// CRC-32 as zip has it: polynomial 0xedb88320, reflected, inverted before and after. By eight
+/// tables, a table a byte of a 64-bit word: checkpoints have hundreds of megabytes.
+class Crc32 {
+ public:
+  Crc32() {
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      std::uint32_t value = i;
+      for (int bit = 0; bit < 8; ++bit) value = value >> 1 ^ ((value & 1) != 0 ? 0xedb88320U : 0U);
+      tables_[0][i] = value;
+    }
+    for (std::size_t i = 0; i < 256; ++i) {
+      for (std::size_t t = 1; t < tables_.size(); ++t) {
+        tables_[t][i] = tables_[t - 1][i] >> 8 ^ tables_[0][tables_[t - 1][i] & 0xff];
+      }
+    }
+  }
+
+  std::uint32_t operator()(const void* data, std::size_t size) const {
+    const auto* bytes = static_cast<const unsigned char*>(data);
+    std::uint32_t crc = 0xffffffffU;
+    for (; size >= 8; size -= 8, bytes += 8) {
+      const std::uint32_t low = crc ^ (bytes[0] | bytes[1] << 8 | bytes[2] << 16 |
+                                       static_cast<std::uint32_t>(bytes[3]) << 24);
+      crc = tables_[7][low & 0xff] ^ tables_[6][low >> 8 & 0xff] ^ tables_[5][low >> 16 & 0xff] ^
+            tables_[4][low >> 24] ^ tables_[3][bytes[4]] ^ tables_[2][bytes[5]] ^
+            tables_[1][bytes[6]] ^ tables_[0][bytes[7]];
+    }
+    for (; size > 0; --size, ++bytes) crc = crc >> 8 ^ tables_[0][(crc ^ *bytes) & 0xff];
+    return ~crc;
+  }
+
+ private:
+  std::array<std::array<std::uint32_t, 256>, 8> tables_{};
+};
+
+/// The check sums of a zip file's records, by full name. LibTorch's reader does not check them.
+class Directory {
+ public:
+  /// @throws DataError where the file has no zip directory, or a damaged one
+  Directory(const std::string& bytes, const std::filesystem::path& path) : bytes_(bytes), path_(path) {
+    constexpr std::size_t kEntrySize = 46;
+    auto [at, count] = place();
+    for (; count > 0; --count) {
+      if (number(at, 4) != 0x02014b50 || kEntrySize > bytes_.size() - at) fail();
+      const std::uint64_t name_size = number(at + 28, 2);
+      if (name_size > bytes_.size() - at - kEntrySize) fail();
+      const std::string name = bytes_.substr(at + kEntrySize, name_size);
+      if (!sums_.emplace(name, static_cast<std::uint32_t>(number(at + 16, 4))).second) fail();
+      if (prefix_.empty()) prefix_ = name.substr(0, name.find('/') + 1);
+      at += kEntrySize + name_size + number(at + 30, 2) + number(at + 32, 2);
+    }
+  }
+
+  /// @throws DataError where the record's bytes are not those that were written
+  void check(const std::string& record, const void* data, std::size_t size) const {
+    static const Crc32 crc32;
+    const auto found = sums_.find(prefix_ + record);
+    if (found == sums_.end()) fail();
+    if (found->second == crc32(data, size)) return;
+    damaged(path_, "the record '" + record + "' is damaged: its check sum differs");
+  }
+
+ private:
+  [[noreturn]] void fail() const { damaged(path_, "no PyTorch checkpoint, or a damaged one"); }
+
+  std::uint64_t number(std::uint64_t at, std::size_t count) const {
+    if (at > bytes_.size() || count > bytes_.size() - at) fail();
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes_[at + i])) << (8 * i);
+    }
+    return value;
+  }
+
+  /// Where the directory begins, and how many entries it has; zip64's where there is one.
+  std::pair<std::uint64_t, std::uint64_t> place() const {
+    constexpr std::size_t kLocatorSize = 20;
+    const std::size_t end = bytes_.rfind(std::string_view("PK\x05\x06", 4));
+    if (end == std::string::npos) fail();
+    if (end >= kLocatorSize && number(end - kLocatorSize, 4) == 0x07064b50) {
+      const std::uint64_t end64 = number(end - kLocatorSize + 8, 8);
+      if (number(end64, 4) != 0x06064b50) fail();
+      return {number(end64 + 48, 8), number(end64 + 32, 8)};
+    }
+    return {number(end + 16, 4), number(end + 10, 2)};
+  }
+
+  const std::string& bytes_;
+  const std::filesystem::path& path_;
+  std::map<std::string, std::uint32_t> sums_;
+  std::string prefix_;  ///< the folder of all records, with its slash
 };
 
 }  // namespace
 
 void save_archive(const std::filesystem::path& path, const Value& value) {
+  std::vector<at::Tensor> storages;
+  const std::string pickled = pickle(value, storages);
   std::string bytes;
   {
     caffe2::serialize::PyTorchStreamWriter writer([&](const void* data, std::size_t count) {
       bytes.append(static_cast<const char*>(data), count);
       return count;
     });
-    std::vector<at::Tensor> storages;
-    const std::string pickled = pickle(value, storages);
     writer.writeRecord("data.pkl", pickled.data(), pickled.size());
     for (std::size_t i = 0; i < storages.size(); ++i) {
       writer.writeRecord("data/" + std::to_string(i), storages[i].data_ptr(), storages[i].nbytes());
@@ -51,20 +152,23 @@ void save_archive(const std::filesystem::path& path, const Value& value) {
 }
 
 Value load_archive(const std::filesystem::path& path) {
-  std::string bytes = read_file(path);
-  const std::size_t file_size = bytes.size();
+  const std::string bytes = read_file(path);
+  const Directory directory(bytes, path);
   try {
-    caffe2::serialize::PyTorchStreamReader reader(std::make_shared<Bytes>(std::move(bytes)));
-    const auto record = [&](const std::string& name) { return reader.getRecord(name); };
+    caffe2::serialize::PyTorchStreamReader reader(std::make_shared<Bytes>(bytes));
+    const auto record = [&](const std::string& name) {
+      auto found = reader.getRecord(name);
+      directory.check(name, std::get<0>(found).get(), std::get<1>(found));
+      return found;
+    };
     const auto [data, size] = record("data.pkl");
     const std::string pickled(static_cast<const char*>(data.get()), size);
     const StorageLoader load = [&](const StorageRef& ref) {
       const auto [storage, count] = record("data/" + ref.key);
       const auto width = static_cast<std::int64_t>(c10::elementSize(ref.type));
-      if (ref.elements > static_cast<std::int64_t>(file_size) / width ||
+      if (ref.elements > static_cast<std::int64_t>(bytes.size()) / width ||
           static_cast<std::int64_t>(count) < ref.elements * width) {
-        throw DataError(path.string() + ": a tensor is shorter than it says",
-                        "take another copy or an earlier checkpoint");
+        damaged(path, "a tensor is shorter than it says");
       }
       at::Tensor tensor = at::empty({ref.elements}, ref.type);
       std::memcpy(tensor.data_ptr(), storage.get(), tensor.nbytes());
@@ -72,8 +176,7 @@ Value load_archive(const std::filesystem::path& path) {
     };
     return unpickle(pickled, load, path.string());
   } catch (const c10::Error&) {
-    throw DataError(path.string() + ": no PyTorch checkpoint, or a damaged one",
-                    "take another copy or an earlier checkpoint");
+    damaged(path, "no PyTorch checkpoint, or a damaged one");
   }
 }
 

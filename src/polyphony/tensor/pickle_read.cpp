@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
 #include <map>
-#include <optional>
 
 #include <ATen/ops/as_strided.h>
 #include <fmt/format.h>
@@ -24,13 +24,21 @@ constexpr std::array kStorageClasses = {
     StorageClass{"ShortStorage", at::kShort}, StorageClass{"CharStorage", at::kChar},
     StorageClass{"ByteStorage", at::kByte},   StorageClass{"BoolStorage", at::kBool}};
 
-/// What stands on the machine's stack: data, a mark, a name of code we know, or a storage.
-struct Slot {
-  enum class What { kValue, kMark, kGlobal, kStorage };
-  What what = What::kValue;
-  Value value;
-  std::string global;
-  std::optional<StorageRef> storage;
+/// Python's limit is about 1000; a checkpoint's data nests a handful of levels.
+constexpr int kDeepest = 200;
+/// What references to the same object may add to the value, in values and bytes of text: without a
+/// bound, a few hundred bytes of lists of lists of lists would fill any memory.
+constexpr std::size_t kMostRepeated = 4'000'000;
+
+/// An object of the pickle: data, a name of code we know, or a storage. The stack, the memo and the
+/// containers refer to it, so that what is filled later is full wherever it is named.
+struct Object {
+  enum class What { kPlain, kList, kTuple, kDict, kGlobal, kStorage };
+  What what = What::kPlain;
+  Value plain;        ///< kPlain: what holds nothing
+  std::string name;   ///< kGlobal
+  StorageRef storage; ///< kStorage
+  std::vector<const Object*> items;  ///< of a container; a dict's keys and values by turns
 };
 
 /// The pickle machine, of protocols 2 to 4, without code.
@@ -42,7 +50,7 @@ class Reader {
   Value run() {
     while (true) {
       const char op = static_cast<char>(raw(1));
-      if (op == '.') return pop().value;
+      if (op == '.') return value_of(pop(), 0);
       step(op);
     }
   }
@@ -78,31 +86,43 @@ class Reader {
     return text;
   }
 
-  Slot pop() {
-    if (stack_.empty()) damaged();
-    Slot slot = std::move(stack_.back());
+  Object& pop() {
+    Object& object = top();
     stack_.pop_back();
-    return slot;
+    return object;
   }
-  Slot& top() {
-    if (stack_.empty()) damaged();
-    return stack_.back();
+  Object& top() {
+    if (stack_.empty() || stack_.back() == nullptr) damaged();
+    return *stack_.back();
   }
-  std::vector<Slot> pop_to_mark() {
-    const auto mark = std::find_if(stack_.rbegin(), stack_.rend(),
-                                   [](const Slot& slot) { return slot.what == Slot::What::kMark; });
+  Object& top(Object::What what) {
+    if (top().what != what) damaged();
+    return top();
+  }
+  std::vector<const Object*> pop_to_mark() {
+    const auto mark = std::find(stack_.rbegin(), stack_.rend(), nullptr);
     if (mark == stack_.rend()) damaged();
-    std::vector<Slot> slots(std::make_move_iterator(mark.base()), std::make_move_iterator(stack_.end()));
+    std::vector<const Object*> objects(mark.base(), stack_.end());
     stack_.erase(std::prev(mark.base()), stack_.end());
-    return slots;
+    return objects;
   }
-  void push(Value value) { stack_.push_back({Slot::What::kValue, std::move(value), {}, {}}); }
+  std::vector<const Object*> pop_last(std::size_t count) {
+    std::vector<const Object*> objects(count);
+    for (std::size_t i = count; i-- > 0;) objects[i] = &pop();
+    return objects;
+  }
+  Object& push(Object::What what) {
+    pool_.emplace_back().what = what;
+    stack_.push_back(&pool_.back());
+    return pool_.back();
+  }
+  void push(Value value) { push(Object::What::kPlain).plain = std::move(value); }
 
   void step(char op) {
     switch (static_cast<unsigned char>(op)) {
       case 0x80: take(1); return;
       case 0x95: take(8); return;
-      case '(': stack_.push_back({Slot::What::kMark, {}, {}, {}}); return;
+      case '(': stack_.push_back(nullptr); return;  // a mark
       case 'N': push(Value()); return;
       case 0x88: push(Value(true)); return;
       case 0x89: push(Value(false)); return;
@@ -113,32 +133,26 @@ class Reader {
       case 'G': push(Value(number())); return;
       case 'X': push(Value(std::string(take(raw(4))))); return;
       case 0x8c: push(Value(std::string(take(raw(1))))); return;
-      case ']': push(Value::list()); return;
-      case '}': push(Value::dict()); return;
-      case ')': push(Value::tuple()); return;
+      case ']': push(Object::What::kList); return;
+      case '}': push(Object::What::kDict); return;
+      case ')': push(Object::What::kTuple); return;
       default: step_container(op);
     }
   }
 
   void step_container(char op) {
     switch (static_cast<unsigned char>(op)) {
-      case 'a': {
-        Slot item = pop();
-        top().value.append(std::move(item.value));
-        return;
-      }
-      case 'e':
-        for (std::vector<Slot> items = pop_to_mark(); Slot& item : items) top().value.append(std::move(item.value));
-        return;
+      case 'a': extend(pop_last(1)); return;
+      case 'e': extend(pop_to_mark()); return;
       case 't': make_tuple(pop_to_mark()); return;
       case 0x85: make_tuple(pop_last(1)); return;
       case 0x86: make_tuple(pop_last(2)); return;
       case 0x87: make_tuple(pop_last(3)); return;
       case 's': fill(pop_last(2)); return;
       case 'u': fill(pop_to_mark()); return;
-      case 'q': memo_[raw(1)] = top(); return;
-      case 'r': memo_[raw(4)] = top(); return;
-      case 0x94: memo_[memo_.size()] = top(); return;
+      case 'q': memo_[raw(1)] = &top(); return;
+      case 'r': memo_[raw(4)] = &top(); return;
+      case 0x94: memo_.emplace(memo_.size(), &top()); return;
       case 'h': recall(raw(1)); return;
       case 'j': recall(raw(4)); return;
       default: step_code(op);
@@ -153,43 +167,48 @@ class Reader {
         return;
       }
       case 0x93: {
-        const std::string name = pop().value.as_string();
-        global(pop().value.as_string() + "." + name);
+        const std::string name = text(pop());
+        global(text(pop()) + "." + name);
         return;
       }
       case 'Q': persistent(); return;
       case 'R': reduce(); return;
-      case 'b': pop(); return;  // the state of an OrderedDict: its attributes, which hold no data
+      case 'b':  // the state of an OrderedDict: its attributes, which hold no data
+        pop();
+        top(Object::What::kDict);
+        return;
       default:
         refuse(fmt::format("opcode 0x{:02x} is not of plain data", static_cast<unsigned char>(op)),
                "save the checkpoint with torch.save, with tensors and plain containers alone");
     }
   }
 
-  std::vector<Slot> pop_last(std::size_t count) {
-    if (stack_.size() < count) damaged();
-    const auto begin = stack_.end() - static_cast<std::ptrdiff_t>(count);
-    std::vector<Slot> slots(std::make_move_iterator(begin), std::make_move_iterator(stack_.end()));
-    stack_.erase(begin, stack_.end());
-    return slots;
+  const std::string& text(const Object& object) const {
+    if (object.plain.kind() != Value::Kind::kString) damaged();
+    return object.plain.as_string();
+  }
+  std::int64_t integer(const Object& object) const {
+    if (object.plain.kind() != Value::Kind::kInt) damaged();
+    return object.plain.as_int();
+  }
+  std::vector<std::int64_t> integers(const Object& tuple) const {
+    if (tuple.what != Object::What::kTuple) damaged();
+    std::vector<std::int64_t> values;
+    for (const Object* item : tuple.items) values.push_back(integer(*item));
+    return values;
   }
 
-  void make_tuple(std::vector<Slot> items) {
-    Slot tuple;
-    tuple.value = Value::tuple();
-    for (Slot& item : items) {
-      if (item.what == Slot::What::kGlobal) tuple.global = item.global;
-      if (item.what == Slot::What::kStorage) tuple.storage = item.storage;
-      tuple.value.append(std::move(item.value));
-    }
-    stack_.push_back(std::move(tuple));
+  void make_tuple(std::vector<const Object*> items) {
+    push(Object::What::kTuple).items = std::move(items);
   }
-
-  void fill(std::vector<Slot> items) {
+  void extend(const std::vector<const Object*>& items) {
+    auto& list = top(Object::What::kList).items;
+    list.insert(list.end(), items.begin(), items.end());
+  }
+  void fill(const std::vector<const Object*>& items) {
+    auto& dict = top(Object::What::kDict).items;
     if (items.size() % 2 != 0) damaged();
-    for (std::size_t i = 0; i < items.size(); i += 2) {
-      top().value.set(std::move(items[i].value), std::move(items[i + 1].value));
-    }
+    dict.insert(dict.end(), items.begin(), items.end());
   }
 
   void recall(std::uint64_t key) {
@@ -207,45 +226,44 @@ class Reader {
       refuse(fmt::format("the checkpoint wants to run '{}'", name),
              "polyphony reads tensors and plain data only; save it without that object");
     }
-    stack_.push_back({Slot::What::kGlobal, {}, name, {}});
+    push(Object::What::kGlobal).name = name;
   }
 
   void persistent() {
-    const Slot tuple = pop();
-    const auto& items = tuple.value.items();
-    if (items.size() < 5) damaged();
-    StorageRef ref;
-    ref.key = items[2].as_string();
-    ref.elements = items[4].as_int();
-    for (const StorageClass& known : kStorageClasses) {
-      if (tuple.global == std::string("torch.") + known.name) ref.type = known.type;
-    }
-    stack_.push_back({Slot::What::kStorage, {}, {}, ref});
+    const Object& tuple = pop();
+    if (tuple.what != Object::What::kTuple || tuple.items.size() < 5) damaged();
+    const auto known = std::find_if(kStorageClasses.begin(), kStorageClasses.end(), [&](const auto& one) {
+      return tuple.items[1]->name == std::string("torch.") + one.name;
+    });
+    if (known == kStorageClasses.end()) damaged();
+    push(Object::What::kStorage).storage = {text(*tuple.items[2]), known->type, integer(*tuple.items[4])};
   }
 
   void reduce() {
-    const Slot arguments = pop();
-    const Slot callee = pop();
-    if (callee.what != Slot::What::kGlobal) damaged();
-    if (callee.global == "collections.OrderedDict") {
-      push(Value::dict());
-    } else if (callee.global == "torch._utils._rebuild_parameter") {
-      push(arguments.value.items().at(0));
+    const Object& arguments = pop();
+    const Object& callee = pop();
+    if (callee.what != Object::What::kGlobal || arguments.what != Object::What::kTuple) damaged();
+    if (callee.name == "torch._utils._rebuild_tensor_v2") {
+      push(Value(rebuild(arguments.items)));
+    } else if (callee.name == "torch._utils._rebuild_parameter") {
+      if (arguments.items.empty()) damaged();
+      if (arguments.items[0]->plain.kind() != Value::Kind::kTensor) damaged();
+      push(arguments.items[0]->plain);
+    } else if (callee.name == "collections.OrderedDict" && arguments.items.empty()) {
+      push(Object::What::kDict);
     } else {
-      push(Value(rebuild(arguments)));
+      damaged();
     }
   }
 
-  at::Tensor rebuild(const Slot& arguments) {
-    const auto& items = arguments.value.items();
-    if (!arguments.storage || items.size() < 4) damaged();
-    const std::int64_t offset = items[1].as_int();
-    std::vector<std::int64_t> shape;
-    std::vector<std::int64_t> strides;
-    for (const Value& size : items[2].items()) shape.push_back(size.as_int());
-    for (const Value& stride : items[3].items()) strides.push_back(stride.as_int());
-    if (shape.size() != strides.size() || offset < 0 || arguments.storage->elements < 0) damaged();
-    const std::int64_t elements = arguments.storage->elements;
+  at::Tensor rebuild(const std::vector<const Object*>& items) {
+    if (items.size() < 4 || items[0]->what != Object::What::kStorage) damaged();
+    const StorageRef& storage = items[0]->storage;
+    const std::int64_t offset = integer(*items[1]);
+    const std::vector<std::int64_t> shape = integers(*items[2]);
+    const std::vector<std::int64_t> strides = integers(*items[3]);
+    if (shape.size() != strides.size() || offset < 0 || storage.elements < 0) damaged();
+    const std::int64_t elements = storage.elements;
     std::int64_t last = std::min(offset, elements);
     const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
     for (std::size_t i = 0; i < shape.size(); ++i) {
@@ -256,9 +274,43 @@ class Reader {
       if (last > elements) damaged();
     }
     if (!empty && last >= elements) damaged();
-    auto [found, is_new] = storages_.try_emplace(arguments.storage->key);
-    if (is_new) found->second = load_(*arguments.storage);
+    auto [found, is_new] = storages_.try_emplace(storage.key);
+    if (is_new) found->second = load_(storage);
+    if (found->second.scalar_type() != storage.type || found->second.numel() < elements) damaged();
     return at::as_strided(found->second, shape, strides, offset);
+  }
+
+  /// The object as data; one that is named twice is there twice.
+  Value value_of(const Object& object, int depth) {
+    if (depth > kDeepest) {
+      refuse(fmt::format("the checkpoint's data nests deeper than {} levels", kDeepest),
+             "save flatter data, which does not contain itself");
+    }
+    const bool has_text = object.plain.kind() == Value::Kind::kString;
+    made_ += 1 + (has_text ? object.plain.as_string().size() : 0);
+    if (made_ > bytes_.size() + kMostRepeated) {
+      refuse("the checkpoint repeats the same objects too often", "save it without repetitions");
+    }
+    switch (object.what) {
+      case Object::What::kPlain: return object.plain;
+      case Object::What::kList: return sequence_of(object, Value::list(), depth);
+      case Object::What::kTuple: return sequence_of(object, Value::tuple(), depth);
+      case Object::What::kDict: return dict_of(object, depth);
+      case Object::What::kGlobal:
+      case Object::What::kStorage: break;
+    }
+    damaged();
+  }
+  Value sequence_of(const Object& object, Value sequence, int depth) {
+    for (const Object* item : object.items) sequence.append(value_of(*item, depth + 1));
+    return sequence;
+  }
+  Value dict_of(const Object& object, int depth) {
+    Value dict = Value::dict();
+    for (std::size_t i = 0; i < object.items.size(); i += 2) {
+      dict.set(value_of(*object.items[i], depth + 1), value_of(*object.items[i + 1], depth + 1));
+    }
+    return dict;
   }
 
   double number() {
@@ -281,8 +333,10 @@ class Reader {
   const StorageLoader& load_;
   const std::string& source_;
   std::size_t at_ = 0;
-  std::vector<Slot> stack_;
-  std::map<std::uint64_t, Slot> memo_;
+  std::size_t made_ = 0;  ///< values given so far, and bytes of text in them
+  std::deque<Object> pool_;
+  std::vector<Object*> stack_;  ///< a null pointer is a mark
+  std::map<std::uint64_t, Object*> memo_;
   std::map<std::string, at::Tensor> storages_;
 };
 

@@ -1,5 +1,8 @@
 #include <cstring>
 
+#include <fmt/format.h>
+
+#include <polyphony/base/error.h>
 #include <polyphony/tensor/pickle.h>
 
 namespace polyphony::tensor {
@@ -7,13 +10,19 @@ namespace {
 
 const char* storage_class(at::ScalarType type) {
   switch (type) {
+    case at::kFloat: return "FloatStorage";
     case at::kDouble: return "DoubleStorage";
+    case at::kHalf: return "HalfStorage";
+    case at::kBFloat16: return "BFloat16Storage";
     case at::kLong: return "LongStorage";
     case at::kInt: return "IntStorage";
+    case at::kShort: return "ShortStorage";
+    case at::kChar: return "CharStorage";
     case at::kByte: return "ByteStorage";
     case at::kBool: return "BoolStorage";
-    case at::kBFloat16: return "BFloat16Storage";
-    default: return "FloatStorage";
+    default:
+      throw DataError(fmt::format("a tensor of {} cannot be saved", c10::toString(type)),
+                      "convert it to a real floating-point, integer or bool type before saving");
   }
 }
 
