@@ -31,7 +31,8 @@ void expect_error(const std::string& bytes, const std::string& fact) {
 
 TEST(Pickle, AnObjectFilledAfterItWasMemoisedIsFullWhereverItIsNamed) {
   // Python's pickle.dumps([a, [a, a]], 2) of a = {'x': 1}
-  const Value loaded = read("\x80\x02]q\x00(}q\x01X\x01\x00\x00\x00xq\x02K\x01s]q\x03(h\x01h\x01"s + "ee.");
+  const Value loaded =
+      read("\x80\x02]q\x00(}q\x01X\x01\x00\x00\x00xq\x02K\x01s]q\x03(h\x01h\x01"s + "ee.");
   ASSERT_EQ(loaded.items().size(), 2U);
   EXPECT_EQ(loaded.items()[0].at("x").as_int(), 1);
   ASSERT_EQ(loaded.items()[1].items().size(), 2U);
@@ -63,8 +64,8 @@ TEST(Pickle, AStateDictWithMetadataIsItsEntries) {
   expect_state_dict(
       "\x80\x04\x95x\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\nstate_dict\x94\x8c\x0b"s +
       "collections\x94\x8c\x0bOrderedDict\x94\x93\x94)R\x94\x8c\x01w\x94K\x01s}\x94\x8c\t_metadata"s +
-      "\x94h\x04)R\x94(\x8c\x00\x94}\x94\x8c\x07version\x94K\x01s\x8c\x02"s + "fc\x94}\x94h\x0cK\x02"s +
-      "susb\x8c\x04"s + "also\x94h\x05u."s);
+      "\x94h\x04)R\x94(\x8c\x00\x94}\x94\x8c\x07version\x94K\x01s\x8c\x02"s +
+      "fc\x94}\x94h\x0cK\x02"s + "susb\x8c\x04"s + "also\x94h\x05u."s);
 }
 
 std::string tensor_pickle(const std::string& storage_class) {

@@ -17,7 +17,8 @@ constexpr std::string_view kMagic("\x93NUMPY", 6);
 constexpr std::size_t kLongestHeader = 64 * 1024;
 
 [[noreturn]] void unfit(const std::filesystem::path& path, const std::string& what) {
-  throw DataError(path.string() + ": " + what, "write it anew, e.g. numpy.save(path, x.astype('float32'))");
+  throw DataError(path.string() + ": " + what,
+                  "write it anew, e.g. numpy.save(path, x.astype('float32'))");
 }
 
 struct Layout {
@@ -26,8 +27,11 @@ struct Layout {
 };
 
 Layout read_layout(const std::string& bytes, const std::filesystem::path& path) {
-  if (!std::string_view(bytes).starts_with(kMagic) || bytes.size() < 12) unfit(path, "no .npy file");
-  const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i])); };
+  if (!std::string_view(bytes).starts_with(kMagic) || bytes.size() < 12)
+    unfit(path, "no .npy file");
+  const auto byte = [&](std::size_t i) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i]));
+  };
   const bool wide = byte(6) >= 2;
   const std::size_t begin = wide ? 12 : 10;
   std::size_t length = byte(8) | byte(9) << 8;
@@ -57,7 +61,8 @@ std::string header_value(const std::string& header, const std::string& key, std:
 std::vector<std::int64_t> read_shape(const std::string& text, const std::filesystem::path& path) {
   constexpr std::size_t kMostDigits = 12;
   constexpr const char* kDigits = "0123456789";
-  if (text.find_first_not_of("0123456789, ") != std::string::npos) unfit(path, "the shape is damaged");
+  if (text.find_first_not_of("0123456789, ") != std::string::npos)
+    unfit(path, "the shape is damaged");
   std::vector<std::int64_t> shape;
   std::size_t begin = text.find_first_of(kDigits);
   while (begin != std::string::npos) {
@@ -77,7 +82,8 @@ std::vector<float> read_values(const std::string& bytes, std::size_t at, std::si
 }
 
 template <>
-std::vector<float> read_values<double>(const std::string& bytes, std::size_t at, std::size_t count) {
+std::vector<float> read_values<double>(const std::string& bytes, std::size_t at,
+                                       std::size_t count) {
   std::vector<float> values(count);
   for (std::size_t i = 0; i < count; ++i) {
     double value = 0;
@@ -98,12 +104,14 @@ NpyArray load_npy(const std::filesystem::path& path) {
   array.shape = read_shape(header_value(layout.header, "shape", "(", ')', path), path);
   if (fortran != "True" && fortran != "False") unfit(path, "the header is damaged");
   if (fortran == "True") unfit(path, "the array is in Fortran order");
-  if (type != "<f4" && type != "<f8") unfit(path, "the array is of type '" + type + "', not float32");
+  if (type != "<f4" && type != "<f8")
+    unfit(path, "the array is of type '" + type + "', not float32");
   const std::size_t width = type == "<f4" ? sizeof(float) : sizeof(double);
   const std::size_t room = (bytes.size() - layout.data_at) / width;
   std::size_t count = 1;
   for (const std::int64_t size : array.shape) {
-    if (size != 0 && count > room / static_cast<std::size_t>(size) + 1) unfit(path, "the file is truncated");
+    if (size != 0 && count > room / static_cast<std::size_t>(size) + 1)
+      unfit(path, "the file is truncated");
     count *= static_cast<std::size_t>(size);
   }
   if (count > room) {
@@ -130,7 +138,8 @@ void save_npy(const std::filesystem::path& path, const NpyArray& array) {
   bytes += static_cast<char>(header.size() & 0xff);
   bytes += static_cast<char>(header.size() >> 8);
   bytes += header;
-  bytes.append(reinterpret_cast<const char*>(array.values.data()), array.values.size() * sizeof(float));
+  bytes.append(reinterpret_cast<const char*>(array.values.data()),
+               array.values.size() * sizeof(float));
   write_file(path, bytes);
 }
 

@@ -77,7 +77,8 @@ class Crc32 {
 class Directory {
  public:
   /// @throws DataError where the file has no zip directory, or a damaged one
-  Directory(const std::string& bytes, const std::filesystem::path& path) : bytes_(bytes), path_(path) {
+  Directory(const std::string& bytes, const std::filesystem::path& path)
+      : bytes_(bytes), path_(path) {
     constexpr std::size_t kEntrySize = 46;
     auto [at, count] = place();
     for (; count > 0; --count) {

@@ -35,9 +35,9 @@ constexpr std::size_t kMostRepeated = 4'000'000;
 struct Object {
   enum class What { kPlain, kList, kTuple, kDict, kGlobal, kStorage };
   What what = What::kPlain;
-  Value plain;        ///< kPlain: what holds nothing
-  std::string name;   ///< kGlobal
-  StorageRef storage; ///< kStorage
+  Value plain;                       ///< kPlain: what holds nothing
+  std::string name;                  ///< kGlobal
+  StorageRef storage;                ///< kStorage
   std::vector<const Object*> items;  ///< of a container; a dict's keys and values by turns
 };
 
@@ -120,42 +120,102 @@ class Reader {
 
   void step(char op) {
     switch (static_cast<unsigned char>(op)) {
-      case 0x80: take(1); return;
-      case 0x95: take(8); return;
-      case '(': stack_.push_back(nullptr); return;  // a mark
-      case 'N': push(Value()); return;
-      case 0x88: push(Value(true)); return;
-      case 0x89: push(Value(false)); return;
-      case 'J': push(Value(static_cast<std::int64_t>(static_cast<std::int32_t>(raw(4))))); return;
-      case 'K': push(Value(static_cast<std::int64_t>(raw(1)))); return;
-      case 'M': push(Value(static_cast<std::int64_t>(raw(2)))); return;
-      case 0x8a: push(Value(long_integer(raw(1)))); return;
-      case 'G': push(Value(number())); return;
-      case 'X': push(Value(std::string(take(raw(4))))); return;
-      case 0x8c: push(Value(std::string(take(raw(1))))); return;
-      case ']': push(Object::What::kList); return;
-      case '}': push(Object::What::kDict); return;
-      case ')': push(Object::What::kTuple); return;
-      default: step_container(op);
+      case 0x80:
+        take(1);
+        return;
+      case 0x95:
+        take(8);
+        return;
+      case '(':
+        stack_.push_back(nullptr);
+        return;  // a mark
+      case 'N':
+        push(Value());
+        return;
+      case 0x88:
+        push(Value(true));
+        return;
+      case 0x89:
+        push(Value(false));
+        return;
+      case 'J':
+        push(Value(static_cast<std::int64_t>(static_cast<std::int32_t>(raw(4)))));
+        return;
+      case 'K':
+        push(Value(static_cast<std::int64_t>(raw(1))));
+        return;
+      case 'M':
+        push(Value(static_cast<std::int64_t>(raw(2))));
+        return;
+      case 0x8a:
+        push(Value(long_integer(raw(1))));
+        return;
+      case 'G':
+        push(Value(number()));
+        return;
+      case 'X':
+        push(Value(std::string(take(raw(4)))));
+        return;
+      case 0x8c:
+        push(Value(std::string(take(raw(1)))));
+        return;
+      case ']':
+        push(Object::What::kList);
+        return;
+      case '}':
+        push(Object::What::kDict);
+        return;
+      case ')':
+        push(Object::What::kTuple);
+        return;
+      default:
+        step_container(op);
     }
   }
 
   void step_container(char op) {
     switch (static_cast<unsigned char>(op)) {
-      case 'a': extend(pop_last(1)); return;
-      case 'e': extend(pop_to_mark()); return;
-      case 't': make_tuple(pop_to_mark()); return;
-      case 0x85: make_tuple(pop_last(1)); return;
-      case 0x86: make_tuple(pop_last(2)); return;
-      case 0x87: make_tuple(pop_last(3)); return;
-      case 's': fill(pop_last(2)); return;
-      case 'u': fill(pop_to_mark()); return;
-      case 'q': memo_[raw(1)] = &top(); return;
-      case 'r': memo_[raw(4)] = &top(); return;
-      case 0x94: memo_.emplace(memo_.size(), &top()); return;
-      case 'h': recall(raw(1)); return;
-      case 'j': recall(raw(4)); return;
-      default: step_code(op);
+      case 'a':
+        extend(pop_last(1));
+        return;
+      case 'e':
+        extend(pop_to_mark());
+        return;
+      case 't':
+        make_tuple(pop_to_mark());
+        return;
+      case 0x85:
+        make_tuple(pop_last(1));
+        return;
+      case 0x86:
+        make_tuple(pop_last(2));
+        return;
+      case 0x87:
+        make_tuple(pop_last(3));
+        return;
+      case 's':
+        fill(pop_last(2));
+        return;
+      case 'u':
+        fill(pop_to_mark());
+        return;
+      case 'q':
+        memo_[raw(1)] = &top();
+        return;
+      case 'r':
+        memo_[raw(4)] = &top();
+        return;
+      case 0x94:
+        memo_.emplace(memo_.size(), &top());
+        return;
+      case 'h':
+        recall(raw(1));
+        return;
+      case 'j':
+        recall(raw(4));
+        return;
+      default:
+        step_code(op);
     }
   }
 
@@ -171,8 +231,12 @@ class Reader {
         global(text(pop()) + "." + name);
         return;
       }
-      case 'Q': persistent(); return;
-      case 'R': reduce(); return;
+      case 'Q':
+        persistent();
+        return;
+      case 'R':
+        reduce();
+        return;
       case 'b':  // the state of an OrderedDict: its attributes, which hold no data
         pop();
         top(Object::What::kDict);
@@ -218,11 +282,11 @@ class Reader {
   }
 
   void global(const std::string& name) {
-    const bool storage = std::any_of(kStorageClasses.begin(), kStorageClasses.end(), [&](const auto& known) {
-      return name == std::string("torch.") + known.name;
-    });
-    if (!storage && name != "torch._utils._rebuild_tensor_v2" && name != "collections.OrderedDict" &&
-        name != "torch._utils._rebuild_parameter") {
+    const bool storage =
+        std::any_of(kStorageClasses.begin(), kStorageClasses.end(),
+                    [&](const auto& known) { return name == std::string("torch.") + known.name; });
+    if (!storage && name != "torch._utils._rebuild_tensor_v2" &&
+        name != "collections.OrderedDict" && name != "torch._utils._rebuild_parameter") {
       refuse(fmt::format("the checkpoint wants to run '{}'", name),
              "polyphony reads tensors and plain data only; save it without that object");
     }
@@ -232,11 +296,12 @@ class Reader {
   void persistent() {
     const Object& tuple = pop();
     if (tuple.what != Object::What::kTuple || tuple.items.size() < 5) damaged();
-    const auto known = std::find_if(kStorageClasses.begin(), kStorageClasses.end(), [&](const auto& one) {
-      return tuple.items[1]->name == std::string("torch.") + one.name;
-    });
+    const auto known = std::find_if(
+        kStorageClasses.begin(), kStorageClasses.end(),
+        [&](const auto& one) { return tuple.items[1]->name == std::string("torch.") + one.name; });
     if (known == kStorageClasses.end()) damaged();
-    push(Object::What::kStorage).storage = {text(*tuple.items[2]), known->type, integer(*tuple.items[4])};
+    push(Object::What::kStorage).storage = {text(*tuple.items[2]), known->type,
+                                            integer(*tuple.items[4])};
   }
 
   void reduce() {
@@ -292,12 +357,17 @@ class Reader {
       refuse("the checkpoint repeats the same objects too often", "save it without repetitions");
     }
     switch (object.what) {
-      case Object::What::kPlain: return object.plain;
-      case Object::What::kList: return sequence_of(object, Value::list(), depth);
-      case Object::What::kTuple: return sequence_of(object, Value::tuple(), depth);
-      case Object::What::kDict: return dict_of(object, depth);
+      case Object::What::kPlain:
+        return object.plain;
+      case Object::What::kList:
+        return sequence_of(object, Value::list(), depth);
+      case Object::What::kTuple:
+        return sequence_of(object, Value::tuple(), depth);
+      case Object::What::kDict:
+        return dict_of(object, depth);
       case Object::What::kGlobal:
-      case Object::What::kStorage: break;
+      case Object::What::kStorage:
+        break;
     }
     damaged();
   }

@@ -10,16 +10,26 @@ namespace {
 
 const char* storage_class(at::ScalarType type) {
   switch (type) {
-    case at::kFloat: return "FloatStorage";
-    case at::kDouble: return "DoubleStorage";
-    case at::kHalf: return "HalfStorage";
-    case at::kBFloat16: return "BFloat16Storage";
-    case at::kLong: return "LongStorage";
-    case at::kInt: return "IntStorage";
-    case at::kShort: return "ShortStorage";
-    case at::kChar: return "CharStorage";
-    case at::kByte: return "ByteStorage";
-    case at::kBool: return "BoolStorage";
+    case at::kFloat:
+      return "FloatStorage";
+    case at::kDouble:
+      return "DoubleStorage";
+    case at::kHalf:
+      return "HalfStorage";
+    case at::kBFloat16:
+      return "BFloat16Storage";
+    case at::kLong:
+      return "LongStorage";
+    case at::kInt:
+      return "IntStorage";
+    case at::kShort:
+      return "ShortStorage";
+    case at::kChar:
+      return "CharStorage";
+    case at::kByte:
+      return "ByteStorage";
+    case at::kBool:
+      return "BoolStorage";
     default:
       throw DataError(fmt::format("a tensor of {} cannot be saved", c10::toString(type)),
                       "convert it to a real floating-point, integer or bool type before saving");
@@ -40,15 +50,33 @@ class Writer {
  private:
   void write(const Value& value) {
     switch (value.kind()) {
-      case Value::Kind::kNone: out_ += 'N'; return;
-      case Value::Kind::kBool: out_ += value.as_bool() ? '\x88' : '\x89'; return;
-      case Value::Kind::kInt: integer(value.as_int()); return;
-      case Value::Kind::kFloat: number(value.as_float()); return;
-      case Value::Kind::kString: text(value.as_string()); return;
-      case Value::Kind::kList: sequence(value, "](", 'e'); return;
-      case Value::Kind::kTuple: sequence(value, "(", 't'); return;
-      case Value::Kind::kDict: dict(value); return;
-      case Value::Kind::kTensor: tensor(value.as_tensor()); return;
+      case Value::Kind::kNone:
+        out_ += 'N';
+        return;
+      case Value::Kind::kBool:
+        out_ += value.as_bool() ? '\x88' : '\x89';
+        return;
+      case Value::Kind::kInt:
+        integer(value.as_int());
+        return;
+      case Value::Kind::kFloat:
+        number(value.as_float());
+        return;
+      case Value::Kind::kString:
+        text(value.as_string());
+        return;
+      case Value::Kind::kList:
+        sequence(value, "](", 'e');
+        return;
+      case Value::Kind::kTuple:
+        sequence(value, "(", 't');
+        return;
+      case Value::Kind::kDict:
+        dict(value);
+        return;
+      case Value::Kind::kTensor:
+        tensor(value.as_tensor());
+        return;
     }
   }
 
