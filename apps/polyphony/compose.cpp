@@ -45,7 +45,7 @@ void add_compose_command(CLI::App& app) {
     const config::Composition composition = config::compose(request_of(*arguments));
     for (const std::string& warning : composition.warnings) fmt::print(stderr, "warning: {}\n", warning);
     config::ResolveContext context;
-    context.hydra = &composition.hydra;
+    context.hydra = composition.hydra;
     const config::Node node =
         *resolve ? config::resolve(composition.config, context) : composition.config;
     fmt::print("{}\n", *format == "json" ? config::to_json(node) : config::to_yaml(node));

@@ -18,7 +18,7 @@ std::filesystem::path run_directory(const Request& request) {
   config::Node tree = request.config.config;
   tree.set("__run_dir__", dir == nullptr ? config::Node() : *dir);
   config::ResolveContext context;
-  context.hydra = &request.config.hydra;
+  context.hydra = request.config.hydra;
   const config::Node resolved = *config::resolve(tree, context).find("__run_dir__");
   if (!resolved.is_string()) {
     throw ConfigError("hydra.run.dir: the run needs a directory", "write hydra.run.dir=PATH");
@@ -45,7 +45,7 @@ record::RunDirectory open_directory(const Request& request) {
 
 config::Node resolved(const Request& request) {
   config::ResolveContext context;
-  context.hydra = &request.config.hydra;
+  context.hydra = request.config.hydra;
   return config::resolve(request.config.config, context);
 }
 
