@@ -91,7 +91,7 @@ TEST(Pickle, WhatIsNoRebuildingOfATensorIsADataError) {
   expect_error(tensor + "(K\x01K\x01K\x01K\x01tR.", "damaged at byte");
   expect_error("\x80\x02(K\x01K\x01K\x01K\x01K\x01tQ."s, "damaged at byte");
   expect_error("\x80\x02NN\x93."s, "damaged at byte");
-  expect_error(parameter + ".", "damaged at byte");
+  expect_error(parameter + ".", "where data belongs");
 }
 
 TEST(Pickle, WhatDoesNotFitItsContainerIsADataError) {

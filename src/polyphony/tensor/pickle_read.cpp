@@ -9,6 +9,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/tensor/pickle.h>
+#include <polyphony/tensor/pickle_object.h>
 
 namespace polyphony::tensor {
 namespace {
@@ -24,23 +25,6 @@ constexpr std::array kStorageClasses = {
     StorageClass{"ShortStorage", at::kShort}, StorageClass{"CharStorage", at::kChar},
     StorageClass{"ByteStorage", at::kByte},   StorageClass{"BoolStorage", at::kBool}};
 
-/// Python's limit is about 1000; a checkpoint's data nests a handful of levels.
-constexpr int kDeepest = 200;
-/// What references to the same object may add to the value, in values and bytes of text: without a
-/// bound, a few hundred bytes of lists of lists of lists would fill any memory.
-constexpr std::size_t kMostRepeated = 4'000'000;
-
-/// An object of the pickle: data, a name of code we know, or a storage. The stack, the memo and the
-/// containers refer to it, so that what is filled later is full wherever it is named.
-struct Object {
-  enum class What { kPlain, kList, kTuple, kDict, kGlobal, kStorage };
-  What what = What::kPlain;
-  Value plain;                       ///< kPlain: what holds nothing
-  std::string name;                  ///< kGlobal
-  StorageRef storage;                ///< kStorage
-  std::vector<const Object*> items;  ///< of a container; a dict's keys and values by turns
-};
-
 /// The pickle machine, of protocols 2 to 4, without code.
 class Reader {
  public:
@@ -50,7 +34,7 @@ class Reader {
   Value run() {
     while (true) {
       const char op = static_cast<char>(raw(1));
-      if (op == '.') return value_of(pop(), 0);
+      if (op == '.') return value_of(pop(), bytes_.size(), source_);
       step(op);
     }
   }
@@ -345,44 +329,6 @@ class Reader {
     return at::as_strided(found->second, shape, strides, offset);
   }
 
-  /// The object as data; one that is named twice is there twice.
-  Value value_of(const Object& object, int depth) {
-    if (depth > kDeepest) {
-      refuse(fmt::format("the checkpoint's data nests deeper than {} levels", kDeepest),
-             "save flatter data, which does not contain itself");
-    }
-    const bool has_text = object.plain.kind() == Value::Kind::kString;
-    made_ += 1 + (has_text ? object.plain.as_string().size() : 0);
-    if (made_ > bytes_.size() + kMostRepeated) {
-      refuse("the checkpoint repeats the same objects too often", "save it without repetitions");
-    }
-    switch (object.what) {
-      case Object::What::kPlain:
-        return object.plain;
-      case Object::What::kList:
-        return sequence_of(object, Value::list(), depth);
-      case Object::What::kTuple:
-        return sequence_of(object, Value::tuple(), depth);
-      case Object::What::kDict:
-        return dict_of(object, depth);
-      case Object::What::kGlobal:
-      case Object::What::kStorage:
-        break;
-    }
-    damaged();
-  }
-  Value sequence_of(const Object& object, Value sequence, int depth) {
-    for (const Object* item : object.items) sequence.append(value_of(*item, depth + 1));
-    return sequence;
-  }
-  Value dict_of(const Object& object, int depth) {
-    Value dict = Value::dict();
-    for (std::size_t i = 0; i < object.items.size(); i += 2) {
-      dict.set(value_of(*object.items[i], depth + 1), value_of(*object.items[i + 1], depth + 1));
-    }
-    return dict;
-  }
-
   double number() {
     std::uint64_t bits = 0;
     for (const char c : take(8)) bits = bits << 8 | static_cast<unsigned char>(c);
@@ -403,7 +349,6 @@ class Reader {
   const StorageLoader& load_;
   const std::string& source_;
   std::size_t at_ = 0;
-  std::size_t made_ = 0;  ///< values given so far, and bytes of text in them
   std::deque<Object> pool_;
   std::vector<Object*> stack_;  ///< a null pointer is a mark
   std::map<std::uint64_t, Object*> memo_;
