@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/dump.h>
@@ -13,8 +13,10 @@
 namespace polyphony::app {
 
 void add_compose_options(CLI::App& command, ComposeArguments& arguments) {
-  command.add_option("--config-path,-p", arguments.config_path, "directory of the configuration tree");
-  command.add_option("--config-name,-n", arguments.config_name, "primary configuration, without .yaml");
+  command.add_option("--config-path,-p", arguments.config_path,
+                     "directory of the configuration tree");
+  command.add_option("--config-name,-n", arguments.config_name,
+                     "primary configuration, without .yaml");
   command.add_option("--config-dir", arguments.config_dir, "one more directory to search");
   command.add_option("--version-base", arguments.version_base, "Hydra's defaults: 1.1 or 1.2");
   command.add_option("overrides", arguments.overrides, "KEY=VALUE, +KEY=VALUE, ~KEY, GROUP=OPTION");
@@ -43,7 +45,8 @@ void add_compose_command(CLI::App& app) {
   command->add_flag("--resolve", *resolve, "replace every ${...} by its value");
   command->callback([arguments, format, resolve] {
     const config::Composition composition = config::compose(request_of(*arguments));
-    for (const std::string& warning : composition.warnings) fmt::print(stderr, "warning: {}\n", warning);
+    for (const std::string& warning : composition.warnings)
+      fmt::print(stderr, "warning: {}\n", warning);
     config::ResolveContext context;
     context.hydra = composition.hydra;
     const config::Node node =

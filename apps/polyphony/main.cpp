@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
-#include "compose.h"
-#include "data.h"
-#include "runs.h"
 #include <polyphony/base/error.h>
 #include <polyphony/config/compose.h>
 #include <polyphony/pipeline/entry.h>
+#include "compose.h"
+#include "data.h"
+#include "runs.h"
 
 namespace {
 
@@ -25,8 +25,9 @@ int call_tensor_part(const Request& request) {
   constexpr const char* kLibrary = "libpolyphony_tensor.so";  // found beside the program
   void* library = dlopen(kLibrary, RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) {
-    throw polyphony::IoError(fmt::format("cannot load {}: {}", kLibrary, dlerror()),
-                             "build it: cmake --build --preset release; it lies beside the program");
+    throw polyphony::IoError(
+        fmt::format("cannot load {}: {}", kLibrary, dlerror()),
+        "build it: cmake --build --preset release; it lies beside the program");
   }
   const auto entry = reinterpret_cast<polyphony::pipeline::Entry>(
       dlsym(library, polyphony::pipeline::kEntrySymbol));
@@ -59,8 +60,8 @@ void add_experiment_verb(CLI::App& app, const char* verb, const char* doc, const
 }
 
 void add_list(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("list", "print every class that a configuration can name, with its options");
+  CLI::App* command = app.add_subcommand(
+      "list", "print every class that a configuration can name, with its options");
   auto name = std::make_shared<std::string>();
   command->add_option("name", *name, "a class, or a kind such as Model; all where absent");
   command->callback([name] {
@@ -79,7 +80,8 @@ int run(int argc, char** argv) {
   add_experiment_verb(app, "run", "do what `mode` of the configuration says", "experiment", line);
   add_experiment_verb(app, "train", "train, then test the best checkpoint", "experiment", line);
   add_experiment_verb(app, "test", "metrics of a checkpoint on the test rows", "experiment", line);
-  add_experiment_verb(app, "predict", "logits (.npy) and labels (.csv) of a checkpoint", "experiment", line);
+  add_experiment_verb(app, "predict", "logits (.npy) and labels (.csv) of a checkpoint",
+                      "experiment", line);
   add_experiment_verb(app, "vote", "soft voting of saved logits", "voting", line);
   polyphony::app::add_compose_command(app);
   polyphony::app::add_data_commands(app);

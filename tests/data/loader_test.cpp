@@ -52,10 +52,12 @@ std::vector<std::int64_t> values(const at::Tensor& tensor) {
   return {data, data + tensor.numel()};
 }
 
-std::vector<std::vector<std::int64_t>> order(Loader& loader, std::int64_t epoch, std::int64_t first = 0) {
+std::vector<std::vector<std::int64_t>> order(Loader& loader, std::int64_t epoch,
+                                             std::int64_t first = 0) {
   std::vector<std::vector<std::int64_t>> batches;
   loader.start(epoch, first);
-  while (const std::optional<Batch> batch = loader.next()) batches.push_back(values(batch->at("index")));
+  while (const std::optional<Batch> batch = loader.next())
+    batches.push_back(values(batch->at("index")));
   return batches;
 }
 

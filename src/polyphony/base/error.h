@@ -7,16 +7,17 @@ namespace polyphony {
 
 /// What the process returns for each class of failure. 0 is success.
 enum class ExitCode : int {
-  kConfig = 1,        ///< configuration or data description is wrong (Hydra's own code)
-  kUsage = 2,         ///< the command line is wrong
-  kData = 3,          ///< data missing, unreadable or unfit
-  kIo = 4,            ///< a file could not be written or read
-  kInternal = 70,     ///< a bug of ours
-  kInterrupted = 130, ///< Ctrl-C; state saved
-  kTerminated = 143,  ///< SIGTERM; state saved
+  kConfig = 1,         ///< configuration or data description is wrong (Hydra's own code)
+  kUsage = 2,          ///< the command line is wrong
+  kData = 3,           ///< data missing, unreadable or unfit
+  kIo = 4,             ///< a file could not be written or read
+  kInternal = 70,      ///< a bug of ours
+  kInterrupted = 130,  ///< Ctrl-C; state saved
+  kTerminated = 143,   ///< SIGTERM; state saved
 };
 
-/// Base of everything that polyphony throws at a user: what went wrong and where, and how to mend it.
+/// Base of everything that polyphony throws at a user: what went wrong and where, and how to mend
+/// it.
 class Error : public std::runtime_error {
  public:
   /// @param what    one line: place and fact, e.g. "configs/a.yaml:7: trainer.gpus: no such option"

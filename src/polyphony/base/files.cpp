@@ -104,7 +104,8 @@ void make_directory(const fs::path& path) {
          "choose a place that you may write to");
   }
   if (::access(path.c_str(), W_OK) != 0) {
-    fail("the directory cannot be written to", path, errno, "choose another or mend its permissions");
+    fail("the directory cannot be written to", path, errno,
+         "choose another or mend its permissions");
   }
 }
 

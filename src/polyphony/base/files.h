@@ -14,7 +14,8 @@ std::string read_file(const std::filesystem::path& path);
 
 /// Writes the file whole or not at all: temporary file beside it, fsync, rename.
 /// Creates missing parent directories.
-/// @throws IoError naming the path, the system's reason and what to check; the old file is untouched
+/// @throws IoError naming the path, the system's reason and what to check; the old file is
+/// untouched
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 

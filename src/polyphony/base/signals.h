@@ -7,8 +7,8 @@
 
 namespace polyphony {
 
-/// While it lives, SIGINT and SIGTERM ask for a stop instead of ending the process; a second one ends
-/// it at once. At most one lives at a time.
+/// While it lives, SIGINT and SIGTERM ask for a stop instead of ending the process; a second one
+/// ends it at once. At most one lives at a time.
 class StopSignals {
  public:
   StopSignals();

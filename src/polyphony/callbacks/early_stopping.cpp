@@ -34,13 +34,15 @@ bool EarlyStopping::improves(double value) const {
 
 std::string EarlyStopping::observe(double value) {
   if (options_.check_finite && !std::isfinite(value)) {
-    return fmt::format("{} = {} is not finite (best before: {:.3f})", options_.monitor, value, best_);
+    return fmt::format("{} = {} is not finite (best before: {:.3f})", options_.monitor, value,
+                       best_);
   }
   if (options_.stopping_threshold && better(options_.mode, value, *options_.stopping_threshold)) {
     return fmt::format("{} = {:.4f} passed the stopping threshold {}", options_.monitor, value,
                        *options_.stopping_threshold);
   }
-  if (options_.divergence_threshold && better(options_.mode, *options_.divergence_threshold, value)) {
+  if (options_.divergence_threshold &&
+      better(options_.mode, *options_.divergence_threshold, value)) {
     return fmt::format("{} = {:.4f} passed the divergence threshold {}", options_.monitor, value,
                        *options_.divergence_threshold);
   }

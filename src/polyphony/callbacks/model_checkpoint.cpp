@@ -55,8 +55,9 @@ std::string ModelCheckpoint::format_name(const std::string& pattern,
     const bool counts = key == "epoch" || key == "step";
     const std::string spec = match[2].matched ? match[2].str() : "";
     try {
-      name += counts ? fmt::format(fmt::runtime("{:" + spec + "}"), static_cast<std::int64_t>(value))
-                     : fmt::format(fmt::runtime("{:" + (spec.empty() ? ".4f" : spec) + "}"), value);
+      name += counts
+                  ? fmt::format(fmt::runtime("{:" + spec + "}"), static_cast<std::int64_t>(value))
+                  : fmt::format(fmt::runtime("{:" + (spec.empty() ? ".4f" : spec) + "}"), value);
     } catch (const fmt::format_error& error) {
       throw ConfigError(fmt::format("ModelCheckpoint.filename: '{}': {}", pattern, error.what()),
                         "write a format as Python's, e.g. {epoch:02d} or {val_loss:.3f}");
@@ -70,9 +71,8 @@ std::string ModelCheckpoint::next_path(const train::Trainer& trainer) const {
   train::MetricValues values = trainer.callback_metrics();
   values.emplace_back("epoch", static_cast<double>(trainer.current_epoch()));
   values.emplace_back("step", static_cast<double>(trainer.global_step()));
-  const std::string name =
-      format_name(options_.filename.value_or("{epoch}-{step}"), values,
-                  options_.auto_insert_metric_name || !options_.filename);
+  const std::string name = format_name(options_.filename.value_or("{epoch}-{step}"), values,
+                                       options_.auto_insert_metric_name || !options_.filename);
   const fs::path directory(directory_);
   fs::path path = directory / (name + ".ckpt");
   for (int version = 1; fs::exists(path); ++version) {
@@ -167,7 +167,8 @@ tensor::Value ModelCheckpoint::state() const {
 }
 
 void ModelCheckpoint::load_state(const tensor::Value& state) {
-  if (state.at("dirpath").as_string() != directory_) return;  // a new place: begin anew, as Lightning
+  if (state.at("dirpath").as_string() != directory_)
+    return;  // a new place: begin anew, as Lightning
   best_path_ = state.at("best_model_path").as_string();
   last_path_ = state.at("last_model_path").as_string();
   kept_.clear();

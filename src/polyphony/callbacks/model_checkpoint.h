@@ -43,8 +43,8 @@ class ModelCheckpoint : public train::Callback {
   const std::string& best_path() const { return best_path_; }
   std::optional<double> best_score() const;
 
-  /// "epoch={epoch}-{val_loss:.2f}" with the values filled in; with auto_insert_metric_name the name
-  /// stands before each value, as in "epoch=3".
+  /// "epoch={epoch}-{val_loss:.2f}" with the values filled in; with auto_insert_metric_name the
+  /// name stands before each value, as in "epoch=3".
   static std::string format_name(const std::string& pattern, const train::MetricValues& values,
                                  bool insert_names);
 

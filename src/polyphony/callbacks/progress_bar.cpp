@@ -16,12 +16,14 @@ ProgressBar::~ProgressBar() = default;
 void ProgressBar::on_train_epoch_start(train::Trainer& trainer) {
   const std::string label =
       fmt::format("epoch {}/{}", trainer.current_epoch() + 1, trainer.options().max_epochs);
-  progress_ = std::make_unique<Progress>(label, trainer.batches_per_epoch(), std::cout, terminal_info());
+  progress_ =
+      std::make_unique<Progress>(label, trainer.batches_per_epoch(), std::cout, terminal_info());
 }
 
 void ProgressBar::on_train_batch_end(train::Trainer& trainer) {
-  progress_->update(trainer.batch_in_epoch(),
-                    fmt::format("loss {:.4f}  lr {:.2e}", trainer.epoch_loss(), trainer.learning_rate()));
+  progress_->update(
+      trainer.batch_in_epoch(),
+      fmt::format("loss {:.4f}  lr {:.2e}", trainer.epoch_loss(), trainer.learning_rate()));
 }
 
 void ProgressBar::on_validation_end(train::Trainer& trainer) {

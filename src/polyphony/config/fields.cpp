@@ -25,8 +25,8 @@ std::string join(const std::string& path, const std::string& name) {
 Fields::Fields(const Node& node, std::string owner, std::string path)
     : node_(&node), owner_(std::move(owner)), path_(std::move(path)) {
   if (!node.is_map()) {
-    throw ConfigError(fmt::format("{}{}: {} takes a mapping of options, not a {}", place(node), path_,
-                                  owner_, Node::kind_name(node.kind())),
+    throw ConfigError(fmt::format("{}{}: {} takes a mapping of options, not a {}", place(node),
+                                  path_, owner_, Node::kind_name(node.kind())),
                       fmt::format("`polyphony list {}` shows the options", owner_));
   }
 }
@@ -39,10 +39,10 @@ const Node* Fields::enter(const char* name, FieldDoc doc) {
   const bool absent = value == nullptr || value->is_missing();
   if (absent && (required || value != nullptr)) {
     const FieldDoc& field = docs_.back();
-    throw ConfigError(fmt::format("{}{}: option of {} is missing", place(value ? *value : *node_),
-                                  join(path_, name), owner_),
-                      fmt::format("give it a value: {}=<{}> ({})", join(path_, name), field.type,
-                                  field.doc));
+    throw ConfigError(
+        fmt::format("{}{}: option of {} is missing", place(value ? *value : *node_),
+                    join(path_, name), owner_),
+        fmt::format("give it a value: {}=<{}> ({})", join(path_, name), field.type, field.doc));
   }
   return value;
 }
@@ -52,10 +52,9 @@ void Fields::wrong_type(const char* name, const Node& value, const std::string& 
   if (value.is_string()) got += " '" + value.as_string() + "'";
   const auto doc = std::find_if(docs_.begin(), docs_.end(),
                                 [&](const FieldDoc& field) { return field.name == name; });
-  throw ConfigError(
-      fmt::format("{}{}: option of {} wants {}, not {}", place(value), join(path_, name), owner_,
-                  want, got),
-      doc == docs_.end() ? "" : fmt::format("{}: {}", name, doc->doc));
+  throw ConfigError(fmt::format("{}{}: option of {} wants {}, not {}", place(value),
+                                join(path_, name), owner_, want, got),
+                    doc == docs_.end() ? "" : fmt::format("{}: {}", name, doc->doc));
 }
 
 void Fields::check(const char* name, bool holds, const char* rule) const {
@@ -129,13 +128,20 @@ std::string show(const std::string& value) { return value.empty() ? "''" : value
 
 std::string show(const Node& value) {
   switch (value.kind()) {
-    case Node::Kind::kNull: return "null";
-    case Node::Kind::kBool: return show(value.as_bool());
-    case Node::Kind::kInt: return value.is_big_int() ? value.as_string() : show(value.as_int());
-    case Node::Kind::kFloat: return show(value.as_float());
-    case Node::Kind::kString: return show(value.as_string());
-    case Node::Kind::kList: return "a list";
-    case Node::Kind::kMap: return "a mapping";
+    case Node::Kind::kNull:
+      return "null";
+    case Node::Kind::kBool:
+      return show(value.as_bool());
+    case Node::Kind::kInt:
+      return value.is_big_int() ? value.as_string() : show(value.as_int());
+    case Node::Kind::kFloat:
+      return show(value.as_float());
+    case Node::Kind::kString:
+      return show(value.as_string());
+    case Node::Kind::kList:
+      return "a list";
+    case Node::Kind::kMap:
+      return "a mapping";
   }
   return "";
 }

@@ -28,19 +28,21 @@ struct EnumNames;
 /// What one option is, for errors, documentation and schemas.
 struct FieldDoc {
   std::string name;
-  std::string type;           ///< "int", "str", "list[str]", "Model", "min|max", …
-  std::string default_text;   ///< as YAML; empty where required
-  std::string doc;            ///< one line: meaning, unit, range
+  std::string type;          ///< "int", "str", "list[str]", "Model", "min|max", …
+  std::string default_text;  ///< as YAML; empty where required
+  std::string doc;           ///< one line: meaning, unit, range
   bool required = false;
 };
 
-/// Visits an options struct's field list. One list serves binding, defaults, printing, documentation
-/// and errors. An options struct says `void describe(config::Fields& f) { f("patience", patience, "…"); }`.
+/// Visits an options struct's field list. One list serves binding, defaults, printing,
+/// documentation and errors. An options struct says `void describe(config::Fields& f) {
+/// f("patience", patience, "…"); }`.
 class Fields {
  public:
   /// Collects documentation only.
   Fields() = default;
-  /// Binds from a mapping. @param owner  the class's dotted name, for messages; @param path  key path
+  /// Binds from a mapping. @param owner  the class's dotted name, for messages; @param path  key
+  /// path
   Fields(const Node& node, std::string owner, std::string path);
 
   /// An option with its default in the member. @throws ConfigError on a value of another type
@@ -95,12 +97,16 @@ bool read(const Node& node, Child<I>& value) {
   return true;
 }
 template <class I>
-std::string show(const Child<I>&) { return "null"; }
+std::string show(const Child<I>&) {
+  return "null";
+}
 template <class I>
-std::string type_name(const Child<I>&) { return I::kKind; }
+std::string type_name(const Child<I>&) {
+  return I::kKind;
+}
 
 template <class E>
-  requires std::is_enum_v<E>
+requires std::is_enum_v<E>
 bool read(const Node& node, E& value) {
   if (!node.is_string()) return false;
   for (const auto& [name, item] : EnumNames<E>::kTable) {
@@ -112,16 +118,14 @@ bool read(const Node& node, E& value) {
   return false;
 }
 template <class E>
-  requires std::is_enum_v<E>
-std::string show(E value) {
+requires std::is_enum_v<E> std::string show(E value) {
   for (const auto& [name, item] : EnumNames<E>::kTable) {
     if (item == value) return name;
   }
   return "";
 }
 template <class E>
-  requires std::is_enum_v<E>
-std::string type_name(E) {
+requires std::is_enum_v<E> std::string type_name(E) {
   std::string names;
   for (const auto& [name, item] : EnumNames<E>::kTable) {
     if (!names.empty()) names += '|';
@@ -139,9 +143,13 @@ bool read(const Node& node, std::optional<T>& value) {
   return read(node, value.emplace());
 }
 template <class T>
-std::string show(const std::optional<T>& value) { return value ? show(*value) : "null"; }
+std::string show(const std::optional<T>& value) {
+  return value ? show(*value) : "null";
+}
 template <class T>
-std::string type_name(const std::optional<T>&) { return std::string(type_name(T{})) + " or null"; }
+std::string type_name(const std::optional<T>&) {
+  return std::string(type_name(T{})) + " or null";
+}
 
 template <class T>
 bool read(const Node& node, std::vector<T>& value) {
@@ -159,7 +167,9 @@ std::string show(const std::vector<T>& value) {
   return text + "]";
 }
 template <class T>
-std::string type_name(const std::vector<T>&) { return "list[" + std::string(type_name(T{})) + "]"; }
+std::string type_name(const std::vector<T>&) {
+  return "list[" + std::string(type_name(T{})) + "]";
+}
 
 /// A mapping from names to values of one type, in the order written.
 template <class T>
@@ -178,15 +188,20 @@ bool read(const Node& node, Named<T>& value) {
 template <class T>
 std::string show(const Named<T>& value) {
   std::string text = "{";
-  for (const auto& [name, item] : value) text += (text.size() > 1 ? ", " : "") + name + ": " + show(item);
+  for (const auto& [name, item] : value)
+    text += (text.size() > 1 ? ", " : "") + name + ": " + show(item);
   return text + "}";
 }
 template <class T>
-std::string type_name(const Named<T>&) { return "dict[str, " + std::string(type_name(T{})) + "]"; }
+std::string type_name(const Named<T>&) {
+  return "dict[str, " + std::string(type_name(T{})) + "]";
+}
 
 /// An options struct inside another: its options stand in a mapping of their own.
 template <class T>
-concept Described = requires(T options, Fields& fields) { options.describe(fields); };
+concept Described = requires(T options, Fields& fields) {
+  options.describe(fields);
+};
 
 template <class T>
 void Fields::operator()(const char* name, T& member, const char* doc) {

@@ -37,9 +37,7 @@ const Node* Node::find(std::string_view key) const {
   return nullptr;
 }
 
-Node* Node::find(std::string_view key) {
-  return const_cast<Node*>(std::as_const(*this).find(key));
-}
+Node* Node::find(std::string_view key) { return const_cast<Node*>(std::as_const(*this).find(key)); }
 
 const Node* Node::select(std::string_view path) const {
   const Node* node = this;
@@ -74,14 +72,20 @@ bool Node::erase(std::string_view key) {
 bool Node::operator==(const Node& other) const {
   if (kind_ != other.kind_) return false;
   switch (kind_) {
-    case Kind::kNull: return true;
-    case Kind::kBool: return bool_ == other.bool_;
-    case Kind::kInt: return int_ == other.int_ && text_ == other.text_;
+    case Kind::kNull:
+      return true;
+    case Kind::kBool:
+      return bool_ == other.bool_;
+    case Kind::kInt:
+      return int_ == other.int_ && text_ == other.text_;
     case Kind::kFloat:
       return float_ == other.float_ || (std::isnan(float_) && std::isnan(other.float_));
-    case Kind::kString: return text_ == other.text_;
-    case Kind::kList: return list_ == other.list_;
-    case Kind::kMap: return map_ == other.map_;
+    case Kind::kString:
+      return text_ == other.text_;
+    case Kind::kList:
+      return list_ == other.list_;
+    case Kind::kMap:
+      return map_ == other.map_;
   }
   return false;
 }

@@ -43,20 +43,23 @@ const RegisteredClass& find_class(const Node& node, const std::string& kind,
   const std::string all = fmt::format("known: {}", fmt::join(names, ", "));
   const Node* target = node.is_map() ? node.find("_target_") : nullptr;
   if (target == nullptr || !target->is_string()) {
-    throw ConfigError(fmt::format("{}: a {} needs _target_, the name of its class", where, kind), all);
+    throw ConfigError(fmt::format("{}: a {} needs _target_, the name of its class", where, kind),
+                      all);
   }
   const std::string& wanted = target->as_string();
   for (const RegisteredClass& entry : table()) {
     if (entry.name != wanted) continue;
     if (entry.kind == kind) return entry;
     throw ConfigError(fmt::format("{}._target_: {} is a {}, but a {} is wanted here", where, wanted,
-                                  entry.kind, kind), all);
+                                  entry.kind, kind),
+                      all);
   }
   std::string nearest = base::nearest(wanted, names);
   if (nearest.empty()) {
     const std::string part = base::nearest(class_part(wanted), short_names);
     const auto at = std::find(short_names.begin(), short_names.end(), part);
-    if (at != short_names.end()) nearest = names[static_cast<std::size_t>(at - short_names.begin())];
+    if (at != short_names.end())
+      nearest = names[static_cast<std::size_t>(at - short_names.begin())];
   }
   throw ConfigError(fmt::format("{}._target_: no {} is named '{}'", where, kind, wanted),
                     nearest.empty() ? all : fmt::format("did you mean '{}'? {}", nearest, all));

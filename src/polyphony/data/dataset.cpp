@@ -16,11 +16,13 @@ const at::Tensor& Tensors::at(const std::string& name) const {
   }
   std::vector<std::string> names;
   for (const auto& [key, value] : entries_) names.push_back(key);
-  throw std::out_of_range(fmt::format("no tensor '{}'; there are: {}", name, fmt::join(names, ", ")));
+  throw std::out_of_range(
+      fmt::format("no tensor '{}'; there are: {}", name, fmt::join(names, ", ")));
 }
 
 bool Tensors::has(const std::string& name) const {
-  return std::any_of(entries_.begin(), entries_.end(), [&](const auto& item) { return item.first == name; });
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const auto& item) { return item.first == name; });
 }
 
 void Tensors::set(const std::string& name, at::Tensor value) {

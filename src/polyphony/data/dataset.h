@@ -38,8 +38,8 @@ class Dataset {
   /// One row: e.g. "log_mel" float [frames, mels], "tokens" int64 [positions, n], "label" int64 [].
   /// @throws DataError naming the row and the file
   virtual Item get(std::int64_t index) const = 0;
-  /// Joins rows: scalars are stacked; other tensors are padded with zeros along their first dimension to
-  /// the longest, and "NAME_length" (int64 [batch]) tells how much of each is real.
+  /// Joins rows: scalars are stacked; other tensors are padded with zeros along their first
+  /// dimension to the longest, and "NAME_length" (int64 [batch]) tells how much of each is real.
   virtual Batch collate(std::span<const Item> items) const;
   /// Class names in label order.
   virtual const std::vector<std::string>& classes() const = 0;

@@ -38,7 +38,8 @@ struct Loader::Prefetcher {
   void work() {
     std::unique_lock<std::mutex> lock(mutex);
     while (true) {
-      changed.wait(lock, [this] { return stopping || taken == last || taken < consumed + window(); });
+      changed.wait(lock,
+                   [this] { return stopping || taken == last || taken < consumed + window(); });
       if (stopping || taken == last) return;
       const std::int64_t number = taken++;
       lock.unlock();
@@ -89,7 +90,8 @@ std::int64_t Loader::batches() const {
 void Loader::start(std::int64_t epoch, std::int64_t first_batch) {
   prefetcher_.reset();
   if (options_.shuffle) {
-    order_ = permutation(dataset_.size(), derive_seed(options_.seed, static_cast<std::uint64_t>(epoch)));
+    order_ =
+        permutation(dataset_.size(), derive_seed(options_.seed, static_cast<std::uint64_t>(epoch)));
   } else {
     order_.resize(static_cast<std::size_t>(dataset_.size()));
     std::iota(order_.begin(), order_.end(), std::int64_t{0});

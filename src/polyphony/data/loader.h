@@ -12,14 +12,14 @@ namespace polyphony::data {
 struct LoaderOptions {
   int batch_size = 32;
   bool shuffle = false;
-  int workers = 1;      ///< loading threads; 0: the calling thread
-  int prefetch = 4;     ///< batches prepared ahead
+  int workers = 1;   ///< loading threads; 0: the calling thread
+  int prefetch = 4;  ///< batches prepared ahead
   std::uint64_t seed = 0;
 };
 
-/// Batches of a dataset, prepared ahead by several threads in an order that does not depend on them:
-/// the order of an epoch is a function of the seed and the epoch's number.
-/// A batch also has "index": int64 [batch], the dataset's row of each item.
+/// Batches of a dataset, prepared ahead by several threads in an order that does not depend on
+/// them: the order of an epoch is a function of the seed and the epoch's number. A batch also has
+/// "index": int64 [batch], the dataset's row of each item.
 class Loader {
  public:
   /// @param dataset  outlives the loader

@@ -9,11 +9,11 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <polyphony/audio/decode.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/nearest.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/text/ngrams.h>
-#include <polyphony/audio/decode.h>
 
 namespace polyphony::datasets {
 namespace fs = std::filesystem;
@@ -29,14 +29,15 @@ std::size_t column(const CsvTable& table, const std::string& name, const std::st
   const auto found = std::find(table.header.begin(), table.header.end(), name);
   if (found != table.header.end()) return static_cast<std::size_t>(found - table.header.begin());
   const std::string nearest = base::nearest(name, table.header);
-  throw DataError(fmt::format("{}: no column '{}'", file, name),
-                  fmt::format("set dataset.{} to one of: {}{}", option,
-                              fmt::join(table.header, ", "),
-                              nearest.empty() ? "" : " (nearest: " + nearest + ")"));
+  throw DataError(
+      fmt::format("{}: no column '{}'", file, name),
+      fmt::format("set dataset.{} to one of: {}{}", option, fmt::join(table.header, ", "),
+                  nearest.empty() ? "" : " (nearest: " + nearest + ")"));
 }
 
 bool blank(const std::string& text) {
-  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c) != 0; });
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return std::isspace(c) != 0; });
 }
 
 }  // namespace
@@ -51,10 +52,12 @@ void NgramOptions::describe(config::Fields& f) {
 }
 
 void SpeechTextOptions::describe(config::Fields& f) {
-  f.required("manifest", manifest, "CSV of recordings, transcripts and labels; {split} in it: a file a split");
+  f.required("manifest", manifest,
+             "CSV of recordings, transcripts and labels; {split} in it: a file a split");
   f("split", split, "rows to use: value of the split column; empty: all rows");
   f("split_column", split_column, "column of the split");
-  f("path_column", path_column, "column of the recording's path, relative to the manifest or absolute");
+  f("path_column", path_column,
+    "column of the recording's path, relative to the manifest or absolute");
   f("text_column", text_column, "column of the transcript");
   f("label_column", label_column, "column of the label: a class name or its number from 0");
   f.required("classes", classes, "class names in label order");
@@ -115,8 +118,8 @@ void SpeechTextDataset::read_rows() {
     row.label = label_of(cells[label], row.line);
     if (audio) {
       if (blank(cells[path])) {
-        throw DataError(fmt::format("{}:{}: no recording in column '{}'", options_.manifest, row.line,
-                                    options_.path_column),
+        throw DataError(fmt::format("{}:{}: no recording in column '{}'", options_.manifest,
+                                    row.line, options_.path_column),
                         "this model hears: give each row a recording, or use a text model");
       }
       row.audio = base / cells[path];
@@ -172,8 +175,8 @@ at::Tensor SpeechTextDataset::ngrams(const Row& row) const {
   const std::vector<std::int64_t> hashes =
       text::hashed_ngrams(text, options_.ngrams.max_n, options_.ngrams.buckets);
   const std::int64_t n = options_.ngrams.max_n;
-  const std::int64_t positions =
-      std::min<std::int64_t>(static_cast<std::int64_t>(hashes.size()) / n, options_.ngrams.max_length);
+  const std::int64_t positions = std::min<std::int64_t>(
+      static_cast<std::int64_t>(hashes.size()) / n, options_.ngrams.max_length);
   at::Tensor tensor = at::empty({positions, n}, at::kLong);
   std::copy_n(hashes.data(), positions * n, tensor.data_ptr<std::int64_t>());
   return tensor;

@@ -16,9 +16,9 @@ namespace polyphony::datasets {
 enum class Input { kLogMel, kNgrams };
 
 struct NgramOptions {
-  int max_n = 4;           ///< longest n-gram, in code points
-  int buckets = 1 << 16;   ///< hashes are in [1, buckets); 0 is padding
-  int max_length = 400;    ///< positions kept
+  int max_n = 4;          ///< longest n-gram, in code points
+  int buckets = 1 << 16;  ///< hashes are in [1, buckets); 0 is padding
+  int max_length = 400;   ///< positions kept
 
   void describe(config::Fields& f);
 };
@@ -42,13 +42,14 @@ struct SpeechTextOptions {
 
 /// Rows of a manifest of recordings and transcripts.
 ///
-/// An item has "label" (int64 [], -1 where the cell is empty) and, as `inputs` asks, "log_mel" (float
-/// [frames, mels]) and "ngrams" (int64 [positions, max_n]). Log-mel frames are computed once and kept in
-/// memory up to `cache_mb`.
+/// An item has "label" (int64 [], -1 where the cell is empty) and, as `inputs` asks, "log_mel"
+/// (float [frames, mels]) and "ngrams" (int64 [positions, max_n]). Log-mel frames are computed once
+/// and kept in memory up to `cache_mb`.
 class SpeechTextDataset : public data::Dataset {
  public:
   using Options = SpeechTextOptions;
-  /// @throws DataError for an empty split, a missing column, an unknown label or rows without audio or
+  /// @throws DataError for an empty split, a missing column, an unknown label or rows without audio
+  /// or
   ///   text that the inputs need
   explicit SpeechTextDataset(Options options);
 

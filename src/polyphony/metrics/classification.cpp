@@ -7,7 +7,7 @@ namespace {
 
 /// What a class was and was not taken for.
 struct ClassCounts {
-  double hits = 0;      ///< true positives
+  double hits = 0;  ///< true positives
   double false_alarms = 0;
   double misses = 0;
 
@@ -18,7 +18,8 @@ struct ClassCounts {
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0.0; }
 
 std::vector<ClassCounts> per_class(Counts counts) {
-  const auto classes = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(counts.size()))));
+  const auto classes =
+      static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(counts.size()))));
   std::vector<ClassCounts> result(classes);
   for (std::size_t truth = 0; truth < classes; ++truth) {
     for (std::size_t guess = 0; guess < classes; ++guess) {

@@ -26,7 +26,8 @@ enum class AbsentClasses {
 /// truth, column = prediction, and return values in [0, 1]; 0 where nothing was counted.
 using Counts = std::span<const std::int64_t>;
 
-/// torchmetrics' MulticlassAccuracy: with kMacro the mean recall, with kMicro the share of right rows.
+/// torchmetrics' MulticlassAccuracy: with kMacro the mean recall, with kMicro the share of right
+/// rows.
 double accuracy(Counts counts, Average average, AbsentClasses absent = AbsentClasses::kLeaveOut);
 double precision(Counts counts, Average average, AbsentClasses absent = AbsentClasses::kLeaveOut);
 double recall(Counts counts, Average average, AbsentClasses absent = AbsentClasses::kLeaveOut);

@@ -26,19 +26,23 @@ void MetricCollection::update(const at::Tensor& logits, const at::Tensor& target
   }
 }
 
-std::vector<std::pair<std::string, double>> MetricCollection::compute(const std::string& prefix) const {
+std::vector<std::pair<std::string, double>> MetricCollection::compute(
+    const std::string& prefix) const {
   return {{prefix + "MulticlassF1Score", f1(counts_, options_.average, options_.absent)},
           {prefix + "MulticlassAccuracy", accuracy(counts_, options_.average, options_.absent)}};
 }
 
 void MetricCollection::reset() {
-  counts_.assign(static_cast<std::size_t>(options_.num_classes) * static_cast<std::size_t>(options_.num_classes), 0);
+  counts_.assign(static_cast<std::size_t>(options_.num_classes) *
+                     static_cast<std::size_t>(options_.num_classes),
+                 0);
 }
 
 void MetricCollection::load_state(const std::vector<std::int64_t>& counts) {
   if (counts.size() != counts_.size()) {
-    throw DataError(fmt::format("the metric's state has {} counts, not {}", counts.size(), counts_.size()),
-                    "resume with the configuration that the checkpoint was saved with");
+    throw DataError(
+        fmt::format("the metric's state has {} counts, not {}", counts.size(), counts_.size()),
+        "resume with the configuration that the checkpoint was saved with");
   }
   counts_ = counts;
 }

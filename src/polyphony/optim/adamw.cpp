@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros_like.h>
-#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
@@ -58,7 +58,8 @@ void AdamWOptions::describe(config::Fields& f) {
   f("weight_decay", weight_decay, "share of each weight taken away per unit of learning rate");
   f.check("weight_decay", weight_decay >= 0, "at least 0");
   f("betas", betas, "decay of the running mean and of the running square");
-  f.check("betas", betas.size() == 2 && betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1,
+  f.check("betas",
+          betas.size() == 2 && betas[0] >= 0 && betas[0] < 1 && betas[1] >= 0 && betas[1] < 1,
           "two numbers in [0, 1)");
   f("eps", eps, "added to the denominator");
   f.check("eps", eps >= 0, "at least 0");
@@ -66,7 +67,8 @@ void AdamWOptions::describe(config::Fields& f) {
 
 void AdamW::attach(NamedTensors parameters) {
   parameters_ = std::move(parameters);
-  if (parameters_.empty()) throw ConfigError("nothing to train: every parameter is frozen", "see task.freeze");
+  if (parameters_.empty())
+    throw ConfigError("nothing to train: every parameter is frozen", "see task.freeze");
   for (const auto& [name, parameter] : parameters_) {
     first_.push_back(at::zeros_like(parameter.detach(), at::MemoryFormat::Contiguous));
     second_.push_back(at::zeros_like(parameter.detach(), at::MemoryFormat::Contiguous));

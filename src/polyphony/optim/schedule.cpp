@@ -24,7 +24,8 @@ double WarmupCosine::factor(std::int64_t step, std::int64_t total) const {
   return options_.eta_min_ratio + (1.0 - options_.eta_min_ratio) * cosine;
 }
 
-POLYPHONY_REGISTER(Schedule, Constant, "polyphony.optim.Constant", "the optimizer's own rate throughout")
+POLYPHONY_REGISTER(Schedule, Constant, "polyphony.optim.Constant",
+                   "the optimizer's own rate throughout")
 POLYPHONY_REGISTER(Schedule, WarmupCosine, "polyphony.optim.WarmupCosine",
                    "linear warm-up, then half a cosine")
 

@@ -28,14 +28,16 @@ void list(const std::string& name) {
   bool found = false;
   std::string kinds;
   for (const config::RegisteredClass& entry : config::registered_classes()) {
-    if (kinds.find(entry.kind) == std::string::npos) kinds += (kinds.empty() ? "" : ", ") + entry.kind;
+    if (kinds.find(entry.kind) == std::string::npos)
+      kinds += (kinds.empty() ? "" : ", ") + entry.kind;
     const bool by_class = entry.name == name || entry.name.ends_with("." + name);
     if (!name.empty() && entry.kind != name && !by_class) continue;
     print_class(entry);
     found = true;
   }
   if (!found) {
-    throw UsageError("list: nothing is named '" + name + "'", "name a class or one of the kinds: " + kinds);
+    throw UsageError("list: nothing is named '" + name + "'",
+                     "name a class or one of the kinds: " + kinds);
   }
 }
 

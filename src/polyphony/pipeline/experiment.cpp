@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 namespace {
 
 /// The dataset of one stage: the configured one with its `split` set.
-std::unique_ptr<data::Dataset> dataset_of(const ExperimentOptions& options, const std::string& split) {
+std::unique_ptr<data::Dataset> dataset_of(const ExperimentOptions& options,
+                                          const std::string& split) {
   config::Node node = options.dataset.node;
   node.set("split", config::Node(split));
   return config::build<data::Dataset>(node, "dataset");
@@ -114,7 +115,8 @@ class Experiment {
     predict(options_.split.test, "test");
   }
 
-  static std::string best_checkpoint(const std::vector<std::unique_ptr<train::Callback>>& callbacks) {
+  static std::string best_checkpoint(
+      const std::vector<std::unique_ptr<train::Callback>>& callbacks) {
     for (const auto& callback : callbacks) {
       const auto* checkpoint = dynamic_cast<const callbacks::ModelCheckpoint*>(callback.get());
       if (checkpoint != nullptr) return checkpoint->best_path();
@@ -124,7 +126,8 @@ class Experiment {
 
   static void refuse_one_class(const data::Dataset& rows) {
     const std::vector<std::int64_t> counts = rows.class_counts();
-    if (std::count_if(counts.begin(), counts.end(), [](auto count) { return count > 0; }) >= 2) return;
+    if (std::count_if(counts.begin(), counts.end(), [](auto count) { return count > 0; }) >= 2)
+      return;
     throw DataError("the training rows have fewer than two classes; there is nothing to learn",
                     "look at the labels with `polyphony data check`, and at split.train");
   }

@@ -36,7 +36,8 @@ void ExperimentOptions::describe(config::Fields& f) {
   f("loading", loading, "batches and loading threads");
   f("split", split, "value of the split column for each stage");
   f("ckpt_path", ckpt_path, "train: resume from it; test and predict: the weights to use");
-  f("test_after_train", test_after_train, "test and predict with the best checkpoint after training");
+  f("test_after_train", test_after_train,
+    "test and predict with the best checkpoint after training");
 }
 
 }  // namespace polyphony::pipeline

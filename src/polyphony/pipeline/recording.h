@@ -21,7 +21,8 @@ config::Node resolved(const Request& request);
 class Recording {
  public:
   /// Makes the run directory and the row. @throws IoError where either cannot be written
-  Recording(const Request& request, const config::Node& config, const std::string& name, std::int64_t seed);
+  Recording(const Request& request, const config::Node& config, const std::string& name,
+            std::int64_t seed);
 
   /// Runs the work and records how it ended: finished, interrupted, or failed with the error, which
   /// goes on to the caller.

@@ -82,18 +82,20 @@ struct Rows {
 std::int64_t label_of(const std::string& cell, const std::vector<std::string>& classes) {
   const auto found = std::find(classes.begin(), classes.end(), cell);
   if (found != classes.end()) return found - classes.begin();
-  if (cell.empty() || !std::all_of(cell.begin(), cell.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+  if (cell.empty() ||
+      !std::all_of(cell.begin(), cell.end(), [](char c) { return c >= '0' && c <= '9'; })) {
     return -1;
   }
   return cell.size() > 9 ? -1 : std::stoll(cell);
 }
 
 bool has_empty_cell(const std::vector<std::string>& cells) {
-  return std::any_of(cells.begin(), cells.end(), [](const std::string& cell) { return cell.empty(); });
+  return std::any_of(cells.begin(), cells.end(),
+                     [](const std::string& cell) { return cell.empty(); });
 }
 
-/// Reads the CSV and fits it to the number of logit rows. Rows with an empty cell are left out where
-/// that is what makes the two agree, since the original's datasets drop them.
+/// Reads the CSV and fits it to the number of logit rows. Rows with an empty cell are left out
+/// where that is what makes the two agree, since the original's datasets drop them.
 Rows read_rows(const std::string& path, const VoteOptions& options, std::size_t logit_rows) {
   Rows rows;
   rows.table = read_csv(path);
@@ -105,10 +107,11 @@ Rows read_rows(const std::string& path, const VoteOptions& options, std::size_t 
       throw DataError(fmt::format("{}: {} rows, but the logits have {}", path, all, logit_rows),
                       "give the CSV that the logits were predicted for");
     }
-    fmt::print(stderr, "{}: {} rows with an empty cell left out, as the logits leave them out\n", path,
-               all - table.rows.size());
+    fmt::print(stderr, "{}: {} rows with an empty cell left out, as the logits leave them out\n",
+               path, all - table.rows.size());
   }
-  const auto found = std::find(table.header.begin(), table.header.end(), options.target_column_name);
+  const auto found =
+      std::find(table.header.begin(), table.header.end(), options.target_column_name);
   rows.target = static_cast<std::size_t>(found - table.header.begin());
   if (found == table.header.end()) {
     rows.labels.assign(logit_rows, -1);
@@ -161,10 +164,10 @@ std::vector<NpyArray> load_voters(const config::Named<std::string>& paths, VoteO
   for (const auto& [name, path] : paths) {
     voters.push_back(load_logits(path, name));
     if (voters.back().shape != voters.front().shape) {
-      throw DataError(fmt::format("{}: shape [{}], but {} has [{}]", path,
-                                  fmt::join(voters.back().shape, ", "), paths.front().second,
-                                  fmt::join(voters.front().shape, ", ")),
-                      "vote over logits of the same rows and classes");
+      throw DataError(
+          fmt::format("{}: shape [{}], but {} has [{}]", path, fmt::join(voters.back().shape, ", "),
+                      paths.front().second, fmt::join(voters.front().shape, ", ")),
+          "vote over logits of the same rows and classes");
     }
     if (vote_on == VoteOn::kProbabilities) softmax_rows(voters.back());
   }
@@ -210,8 +213,7 @@ std::vector<std::int64_t> confusion(const std::vector<std::int64_t>& predictions
 }
 
 double macro_f1(const NpyArray& logits, const std::vector<std::int64_t>& labels) {
-  const std::vector<std::int64_t> counts =
-      confusion(argmax_rows(logits), labels, logits.shape[1]);
+  const std::vector<std::int64_t> counts = confusion(argmax_rows(logits), labels, logits.shape[1]);
   return metrics::f1(counts, metrics::Average::kMacro);
 }
 
@@ -229,15 +231,16 @@ void each_weighting(std::size_t n, int parts, std::vector<double>& weights,
   }
 }
 
-/// The weights with the best macro F1 on the validation rows; of equals the one nearest to equal shares.
+/// The weights with the best macro F1 on the validation rows; of equals the one nearest to equal
+/// shares.
 std::vector<double> search_weights(const SearchOptions& search, const VoteOptions& options) {
   const std::vector<NpyArray> voters = load_voters(search.logits, options.vote_on);
   if (voters.size() != options.votings.size()) {
     throw ConfigError("search.logits must name the same voters as votings",
                       "give each voter's logits on the validation rows");
   }
-  const Rows rows = read_rows(search.validation_file, options,
-                              static_cast<std::size_t>(voters.front().shape[0]));
+  const Rows rows =
+      read_rows(search.validation_file, options, static_cast<std::size_t>(voters.front().shape[0]));
   if (std::all_of(rows.labels.begin(), rows.labels.end(), [](auto label) { return label < 0; })) {
     throw DataError(search.validation_file + ": no labels to search weights with",
                     "name the label column in target_column_name");
@@ -247,16 +250,19 @@ std::vector<double> search_weights(const SearchOptions& search, const VoteOption
   double best_score = -1;
   double best_spread = 0;
   const int parts = static_cast<int>(std::lround(1.0 / search.step));
-  each_weighting(voters.size(), parts, weights, [&] {
-    const double score = macro_f1(weighted_sum(voters, weights), rows.labels);
-    double spread = 0;
-    for (const double weight : weights) spread += weight * weight;
-    if (score > best_score || (score == best_score && spread < best_spread)) {
-      best = weights;
-      best_score = score;
-      best_spread = spread;
-    }
-  }, parts);
+  each_weighting(
+      voters.size(), parts, weights,
+      [&] {
+        const double score = macro_f1(weighted_sum(voters, weights), rows.labels);
+        double spread = 0;
+        for (const double weight : weights) spread += weight * weight;
+        if (score > best_score || (score == best_score && spread < best_spread)) {
+          best = weights;
+          best_score = score;
+          best_spread = spread;
+        }
+      },
+      parts);
   fmt::print("weights found on {} (macro F1 {:.4f}):", search.validation_file, best_score);
   for (std::size_t i = 0; i < best.size(); ++i) {
     fmt::print(" {}={:.2f}", options.votings[i].first, best[i]);
@@ -269,7 +275,8 @@ void check_weights(const std::vector<double>& weights) {
   double sum = 0;
   for (const double weight : weights) {
     if (!(weight >= 0)) {
-      throw ConfigError(fmt::format("votings: weight {} is below 0", weight), "weights are shares of 1");
+      throw ConfigError(fmt::format("votings: weight {} is below 0", weight),
+                        "weights are shares of 1");
     }
     sum += weight;
   }
@@ -279,10 +286,12 @@ void check_weights(const std::vector<double>& weights) {
                     "change them so that they sum to 1, or set search to find them");
 }
 
-void print_metrics(const std::vector<std::int64_t>& predictions, const Rows& rows, std::int64_t classes) {
+void print_metrics(const std::vector<std::int64_t>& predictions, const Rows& rows,
+                   std::int64_t classes) {
   const std::vector<std::int64_t> counts = confusion(predictions, rows.labels, classes);
   if (std::all_of(counts.begin(), counts.end(), [](auto count) { return count == 0; })) return;
-  fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n", metrics::accuracy(counts, metrics::Average::kMicro),
+  fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n",
+             metrics::accuracy(counts, metrics::Average::kMicro),
              metrics::f1(counts, metrics::Average::kMacro));
 }
 

@@ -22,7 +22,8 @@ std::size_t slot(Stage stage) { return static_cast<std::size_t>(stage); }
 std::string names_of(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 5;
   const std::size_t shown = std::min(names.size(), kShown);
-  return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + static_cast<long>(shown), ", "),
+  return fmt::format("{}{}",
+                     fmt::join(names.begin(), names.begin() + static_cast<long>(shown), ", "),
                      names.size() > shown ? fmt::format(" and {} more", names.size() - shown) : "");
 }
 
@@ -33,12 +34,13 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
   std::vector<std::string> unexpected;
   std::vector<std::string> misshapen;
   for (const auto& [name, target] : into) {
-    const auto found = std::find_if(from.begin(), from.end(),
-                                    [&name = name](const auto& item) { return item.first == name; });
+    const auto found = std::find_if(
+        from.begin(), from.end(), [&name = name](const auto& item) { return item.first == name; });
     if (found == from.end()) {
       missing.push_back(name);
     } else if (found->second.sizes() != target.sizes()) {
-      misshapen.push_back(fmt::format("{} [{}] here [{}]", name, fmt::join(found->second.sizes(), ","),
+      misshapen.push_back(fmt::format("{} [{}] here [{}]", name,
+                                      fmt::join(found->second.sizes(), ","),
                                       fmt::join(target.sizes(), ",")));
     } else {
       at::Tensor(target).copy_(found->second);
@@ -51,12 +53,14 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
   }
   if (missing.empty() && unexpected.empty() && misshapen.empty()) return;
   throw DataError(
-      fmt::format("{}: the weights do not fit this model: missing: {}; unexpected: {}; other shape: {}",
-                  source, names_of(missing), names_of(unexpected), names_of(misshapen)),
+      fmt::format(
+          "{}: the weights do not fit this model: missing: {}; unexpected: {}; other shape: {}",
+          source, names_of(missing), names_of(unexpected), names_of(misshapen)),
       "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
 }
 
-/// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion model.
+/// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion
+/// model.
 void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
   NamedTensors from;
   const std::string head = "model.encoder.";
@@ -85,10 +89,12 @@ void ClassificationOptions::describe(config::Fields& f) {
   f.required("num_labels", num_labels, "number of classes");
   f.check("num_labels", num_labels >= 2, "at least 2");
   f("average", average, "how classes are averaged in the logged metrics");
-  f("class_weights", class_weights, "balanced: weigh classes by inverse frequency in the training data");
+  f("class_weights", class_weights,
+    "balanced: weigh classes by inverse frequency in the training data");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
   f.check("label_smoothing", label_smoothing >= 0 && label_smoothing < 1, "in [0, 1)");
-  f("init_from", init_from, "checkpoints whose encoder starts a part of the model, e.g. audio: PATH");
+  f("init_from", init_from,
+    "checkpoints whose encoder starts a part of the model, e.g. audio: PATH");
   f("freeze", freeze, "parts of the model that are not trained");
 }
 
@@ -164,7 +170,8 @@ NamedTensors Classification::state() const {
   for (const auto& item : model_->named_parameters()) {
     state.emplace_back("model." + item.key(), item.value().detach());
   }
-  for (const auto& item : model_->named_buffers()) state.emplace_back("model." + item.key(), item.value());
+  for (const auto& item : model_->named_buffers())
+    state.emplace_back("model." + item.key(), item.value());
   return state;
 }
 

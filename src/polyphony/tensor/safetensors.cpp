@@ -86,8 +86,8 @@ void save_safetensors(const fs::path& path, const TensorMap& tensors) {
       if (type == tensor.scalar_type()) type_name = known;
     }
     if (type_name == nullptr) {
-      throw DataError(fmt::format("{}: tensor '{}' is of type {}, which is not written", path.string(),
-                                  name, at::toString(tensor.scalar_type())),
+      throw DataError(fmt::format("{}: tensor '{}' is of type {}, which is not written",
+                                  path.string(), name, at::toString(tensor.scalar_type())),
                       "convert it to float32 first");
     }
     const at::Tensor plain = tensor.detach().cpu().contiguous();

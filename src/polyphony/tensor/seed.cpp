@@ -1,11 +1,11 @@
 #include <polyphony/tensor/seed.h>
 
+#include <cstdlib>
 #include <mutex>
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/native/DispatchStub.h>
 #include <fmt/format.h>
 #include <torch/version.h>
 
@@ -32,20 +32,18 @@ void set_up_compute(int threads, Determinism determinism) {
 
 namespace {
 
+/// The kernels that LibTorch chooses; ATEN_CPU_CAPABILITY overrides them.
 const char* kernels() {
-  switch (at::native::get_cpu_capability()) {
-    case at::native::CPUCapability::AVX512: return "AVX-512";
-    case at::native::CPUCapability::AVX2: return "AVX2";
-    default: return "baseline";
-  }
+  if (const char* chosen = std::getenv("ATEN_CPU_CAPABILITY")) return chosen;
+  if (__builtin_cpu_supports("avx512f") != 0) return "AVX-512";
+  return __builtin_cpu_supports("avx2") != 0 ? "AVX2" : "baseline";
 }
 
 }  // namespace
 
 std::string describe_compute() {
-  return fmt::format("LibTorch {}, {} kernels, oneDNN {}, {} threads", TORCH_VERSION,
-                     kernels(), at::globalContext().hasMKLDNN() ? "on" : "absent",
-                     at::get_num_threads());
+  return fmt::format("LibTorch {}, {} kernels, oneDNN {}, {} threads", TORCH_VERSION, kernels(),
+                     at::globalContext().hasMKLDNN() ? "on" : "absent", at::get_num_threads());
 }
 
 }  // namespace polyphony::tensor

@@ -14,7 +14,8 @@ at::Tensor generator_state();
 void set_generator_state(const at::Tensor& state);
 
 enum class Determinism { kOff, kOn };
-/// Threads of LibTorch's kernels (0: leave as it is) and whether to refuse irreproducible operations.
+/// Threads of LibTorch's kernels (0: leave as it is) and whether to refuse irreproducible
+/// operations.
 void set_up_compute(int threads, Determinism determinism);
 /// One line: LibTorch version, kernels in use, threads.
 std::string describe_compute();

@@ -7,7 +7,8 @@
 namespace polyphony::tensor {
 namespace {
 
-constexpr const char* kNames[] = {"None", "bool", "int", "float", "str", "list", "tuple", "dict", "tensor"};
+constexpr const char* kNames[] = {"None", "bool",  "int",  "float", "str",
+                                  "list", "tuple", "dict", "tensor"};
 
 const char* name(Value::Kind kind) { return kNames[static_cast<int>(kind)]; }
 
@@ -33,8 +34,9 @@ Value Value::dict() {
 
 void Value::want(Kind kind) const {
   if (kind_ == kind) return;
-  throw DataError(fmt::format("the checkpoint holds a {} where a {} belongs", name(kind_), name(kind)),
-                  "give a checkpoint that polyphony saved");
+  throw DataError(
+      fmt::format("the checkpoint holds a {} where a {} belongs", name(kind_), name(kind)),
+      "give a checkpoint that polyphony saved");
 }
 
 bool Value::as_bool() const {
@@ -83,7 +85,8 @@ const Value* Value::find(std::string_view key) const {
 const Value& Value::at(std::string_view key) const {
   const Value* value = find(key);
   if (value != nullptr) return *value;
-  throw DataError(fmt::format("the checkpoint has no '{}'", key), "give a checkpoint that polyphony saved");
+  throw DataError(fmt::format("the checkpoint has no '{}'", key),
+                  "give a checkpoint that polyphony saved");
 }
 
 }  // namespace polyphony::tensor

@@ -10,7 +10,8 @@
 
 namespace polyphony::tensor {
 
-/// Plain data as Python's checkpoints hold it: None, bool, int, float, str, list, tuple, dict, tensor.
+/// Plain data as Python's checkpoints hold it: None, bool, int, float, str, list, tuple, dict,
+/// tensor.
 class Value {
  public:
   enum class Kind { kNone, kBool, kInt, kFloat, kString, kList, kTuple, kDict, kTensor };
@@ -33,11 +34,13 @@ class Value {
   double as_float() const;  ///< an int too
   const std::string& as_string() const;
   const at::Tensor& as_tensor() const;
-  const std::vector<Value>& items() const;           ///< of a list or tuple
-  const std::vector<Entry>& entries() const;         ///< of a dict, in order
+  const std::vector<Value>& items() const;    ///< of a list or tuple
+  const std::vector<Entry>& entries() const;  ///< of a dict, in order
 
   void append(Value value) { items_.push_back(std::move(value)); }
-  void set(const std::string& key, Value value) { entries_.emplace_back(Value(key), std::move(value)); }
+  void set(const std::string& key, Value value) {
+    entries_.emplace_back(Value(key), std::move(value));
+  }
   void set(Value key, Value value) { entries_.emplace_back(std::move(key), std::move(value)); }
   /// The value of a string key; null pointer where absent.
   const Value* find(std::string_view key) const;

@@ -11,7 +11,8 @@ namespace polyphony::train {
 
 class Trainer;
 
-/// Something that watches a run and may save or stop it. Hooks are called in the order of the config.
+/// Something that watches a run and may save or stop it. Hooks are called in the order of the
+/// config.
 class Callback {
  public:
   static constexpr const char* kKind = "Callback";

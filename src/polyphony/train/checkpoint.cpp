@@ -43,8 +43,9 @@ fs::path best_checkpoint(const fs::path& checkpoint_or_run) {
       if (best != nullptr && !best->as_string().empty()) return best->as_string();
     }
   }
-  throw DataError(checkpoint_or_run.string() + ": no best checkpoint is known in this run's directory",
-                  "train it with a ModelCheckpoint and save_last: true, or name a .ckpt file");
+  throw DataError(
+      checkpoint_or_run.string() + ": no best checkpoint is known in this run's directory",
+      "train it with a ModelCheckpoint and save_last: true, or name a .ckpt file");
 }
 
 NamedTensors load_state_dict(const fs::path& checkpoint) {
@@ -61,7 +62,8 @@ Value Trainer::snapshot() const {
   loop.set("loss_sum", Value(position_.loss_sum));
   loop.set("rows", Value(position_.rows));
   Value counts = Value::list();
-  for (const std::int64_t count : parts_->task.metric_state(Stage::kTrain)) counts.append(Value(count));
+  for (const std::int64_t count : parts_->task.metric_state(Stage::kTrain))
+    counts.append(Value(count));
   loop.set("train_metrics", std::move(counts));
   loop.set("rng", Value(tensor::generator_state()));
   loop.set("validated", Value(position_.validated));
@@ -81,12 +83,15 @@ Value Trainer::snapshot() const {
   return checkpoint;
 }
 
-void Trainer::save_checkpoint(const fs::path& path) const { tensor::save_archive(path, snapshot()); }
+void Trainer::save_checkpoint(const fs::path& path) const {
+  tensor::save_archive(path, snapshot());
+}
 
 void Trainer::restore(const fs::path& path) {
   const Value checkpoint = tensor::load_archive(path);
   parts_->task.load_state(tensors_of(part(checkpoint, "state_dict", path)), path.string());
-  parts_->optimizer.load_state(tensors_of(part(checkpoint, "optimizer_states", path).items().at(0)));
+  parts_->optimizer.load_state(
+      tensors_of(part(checkpoint, "optimizer_states", path).items().at(0)));
   const Value& loop = part(checkpoint, "loops", path);
   position_.epoch = part(checkpoint, "epoch", path).as_int();
   position_.global_step = part(checkpoint, "global_step", path).as_int();
@@ -94,7 +99,8 @@ void Trainer::restore(const fs::path& path) {
   position_.loss_sum = part(loop, "loss_sum", path).as_float();
   position_.rows = part(loop, "rows", path).as_int();
   std::vector<std::int64_t> counts;
-  for (const Value& count : part(loop, "train_metrics", path).items()) counts.push_back(count.as_int());
+  for (const Value& count : part(loop, "train_metrics", path).items())
+    counts.push_back(count.as_int());
   parts_->task.load_metric_state(Stage::kTrain, counts);
   const Value& callbacks = part(checkpoint, "callbacks", path);
   for (const auto& callback : parts_->callbacks) {

@@ -32,8 +32,9 @@ std::int64_t rows_of(const data::Batch& batch) { return batch.at("index").size(0
   const at::Tensor index = batch.at("index");
   std::vector<std::int64_t> rows(index.data_ptr<std::int64_t>(),
                                  index.data_ptr<std::int64_t>() + index.numel());
-  throw DataError(fmt::format("the loss is {} at step {}, rows {}", loss, step, fmt::join(rows, " ")),
-                  "look at these rows; lower optimizer.lr or set trainer.gradient_clip_val=1.0");
+  throw DataError(
+      fmt::format("the loss is {} at step {}, rows {}", loss, step, fmt::join(rows, " ")),
+      "look at these rows; lower optimizer.lr or set trainer.gradient_clip_val=1.0");
 }
 
 /// Callbacks in the config's order, those that save after all others.
@@ -50,7 +51,8 @@ std::vector<Callback*> in_order(const FitParts& parts) {
 void TrainerOptions::describe(config::Fields& f) {
   f("max_epochs", max_epochs, "epochs to train");
   f.check("max_epochs", max_epochs >= 1, "at least 1");
-  f("gradient_clip_val", gradient_clip_val, "largest norm of all gradients together; null: no limit");
+  f("gradient_clip_val", gradient_clip_val,
+    "largest norm of all gradients together; null: no limit");
   f.check("gradient_clip_val", !gradient_clip_val || *gradient_clip_val > 0, "above 0");
   f("accumulate_grad_batches", accumulate_grad_batches, "batches whose gradients make one step");
   f.check("accumulate_grad_batches", accumulate_grad_batches >= 1, "at least 1");
@@ -129,8 +131,9 @@ void Trainer::train_batch(const data::Batch& batch, bool step_now, std::int64_t 
     gradient_norm_ = parts_->optimizer.clip_grad_norm(*options_.gradient_clip_val);
   }
   const std::int64_t steps_per_epoch = (parts_->train.batches() + group_size - 1) / group_size;
-  learning_rate_ = parts_->optimizer.base_lr() *
-                   parts_->schedule.factor(position_.global_step, steps_per_epoch * options_.max_epochs);
+  learning_rate_ =
+      parts_->optimizer.base_lr() *
+      parts_->schedule.factor(position_.global_step, steps_per_epoch * options_.max_epochs);
   parts_->optimizer.step(learning_rate_);
   parts_->optimizer.zero_grad();
   ++position_.global_step;

@@ -41,8 +41,9 @@ struct FitParts {
 
 /// Runs the loops: fit with a validation after each epoch, evaluation, prediction.
 ///
-/// A fit is a function of its parts and the seed of the global generator: two fits agree to the bit, and
-/// one resumed from any checkpoint, in mid-epoch too, ends with the weights of one never stopped.
+/// A fit is a function of its parts and the seed of the global generator: two fits agree to the
+/// bit, and one resumed from any checkpoint, in mid-epoch too, ends with the weights of one never
+/// stopped.
 class Trainer {
  public:
   /// @param root  directory of the run; `checkpoints/` is made in it
@@ -72,7 +73,9 @@ class Trainer {
   std::int64_t batch_in_epoch() const { return position_.batch; }
   double learning_rate() const { return learning_rate_; }
   /// Mean training loss over the epoch's rows so far.
-  double epoch_loss() const { return position_.rows > 0 ? position_.loss_sum / static_cast<double>(position_.rows) : 0; }
+  double epoch_loss() const {
+    return position_.rows > 0 ? position_.loss_sum / static_cast<double>(position_.rows) : 0;
+  }
   /// The newest value of everything logged, for monitors.
   const MetricValues& callback_metrics() const { return callback_metrics_; }
   std::optional<double> callback_metric(const std::string& name) const;
