@@ -15,6 +15,8 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 
+#include "scratch.h"
+
 namespace polyphony::audio {
 namespace {
 
@@ -84,7 +86,7 @@ TEST(LoadMono, NamesAMissingRecording) {
 }
 
 TEST(LoadMono, NamesARecordingThatIsNoAudio) {
-  const fs::path path = fs::path(testing::TempDir()) / "text.wav";
+  const fs::path path = polyphony::scratch_directory() / "text.wav";
   write_file(path, std::string_view("this is not sound"));
   EXPECT_THAT(message_of([&] { load_mono(path); }), HasSubstr("text.wav: cannot decode"));
 }
@@ -94,14 +96,14 @@ TEST(LoadMono, NamesADirectory) {
 }
 
 TEST(LoadMono, NamesARecordingWithoutSamples) {
-  const fs::path path = fs::path(testing::TempDir()) / "silent.wav";
+  const fs::path path = polyphony::scratch_directory() / "silent.wav";
   write_file(path, std::string_view(wav(0)));
   EXPECT_THAT(message_of([&] { load_mono(path); }),
               HasSubstr("silent.wav: the recording holds no"));
 }
 
 TEST(DecodeMono, KeepsTheRateAndTellsTheLength) {
-  const fs::path path = fs::path(testing::TempDir()) / "second.wav";
+  const fs::path path = polyphony::scratch_directory() / "second.wav";
   write_file(path, std::string_view(wav(8000)));
   const Audio audio = decode_mono(path);
   EXPECT_EQ(audio.rate, 8000);

@@ -5,6 +5,8 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 
+#include "scratch.h"
+
 namespace polyphony {
 namespace {
 
@@ -12,7 +14,7 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-fs::path place(const std::string& name) { return fs::path(::testing::TempDir()) / name; }
+fs::path place(const std::string& name) { return polyphony::scratch_directory() / name; }
 
 std::string npy(const std::string& header, const std::string& data) {
   std::string bytes("\x93NUMPY\x01\x00", 8);

@@ -10,6 +10,8 @@
 #include <polyphony/corpus/fillets.h>
 #include <polyphony/corpus/manifest.h>
 
+#include "scratch.h"
+
 namespace polyphony::corpus {
 namespace {
 
@@ -18,7 +20,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 fs::path fresh(const std::string& name) {
-  const fs::path folder = fs::path(testing::TempDir()) / name;
+  const fs::path folder = polyphony::scratch_directory() / name;
   fs::remove_all(folder);
   fs::create_directories(folder);
   return folder;

@@ -13,13 +13,15 @@
 #include <polyphony/tensor/pickle.h>
 #include <polyphony/tensor/safetensors.h>
 
+#include "scratch.h"
+
 namespace polyphony::tensor {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-fs::path place(const std::string& name) { return fs::path(::testing::TempDir()) / name; }
+fs::path place(const std::string& name) { return polyphony::scratch_directory() / name; }
 
 Value sample() {
   Value list = Value::list();

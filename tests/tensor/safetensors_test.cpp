@@ -8,13 +8,15 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 
+#include "scratch.h"
+
 namespace polyphony::tensor {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-fs::path place(const std::string& name) { return fs::path(::testing::TempDir()) / name; }
+fs::path place(const std::string& name) { return polyphony::scratch_directory() / name; }
 
 TEST(Safetensors, GiveBackTypesShapesAndValues) {
   const TensorMap saved = {{"bool", at::tensor({1, 0}, at::kLong).to(at::kBool)},
