@@ -38,7 +38,8 @@ fs::path best_checkpoint(const fs::path& checkpoint_or_run) {
   if (!fs::is_directory(checkpoint_or_run)) return checkpoint_or_run;
   const fs::path last = checkpoint_or_run / "checkpoints" / "last.ckpt";
   if (fs::exists(last)) {
-    for (const auto& [key, state] : part(tensor::load_archive(last), "callbacks", last).entries()) {
+    const Value checkpoint = tensor::load_archive(last);
+    for (const auto& [key, state] : part(checkpoint, "callbacks", last).entries()) {
       const Value* best = state.find("best_model_path");
       if (best != nullptr && !best->as_string().empty()) return best->as_string();
     }
