@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include <ATen/ops/argmax.h>
@@ -22,14 +23,6 @@
 namespace polyphony::pipeline {
 namespace fs = std::filesystem;
 namespace {
-
-/// The dataset of one stage: the configured one with its `split` set.
-std::unique_ptr<data::Dataset> dataset_of(const ExperimentOptions& options,
-                                          const std::string& split) {
-  config::Node node = options.dataset.node;
-  node.set("split", config::Node(split));
-  return config::build<data::Dataset>(node, "dataset");
-}
 
 data::LoaderOptions loading(const ExperimentOptions& options, bool train) {
   data::LoaderOptions loader;
@@ -73,6 +66,18 @@ class Experiment {
   }
 
  private:
+  /// The configured dataset with its `split` set; built once a split, so that what it has decoded
+  /// serves training, test and prediction alike.
+  const data::Dataset& rows_of(const std::string& split) {
+    std::unique_ptr<data::Dataset>& rows = rows_[split];
+    if (!rows) {
+      config::Node node = options_.dataset.node;
+      node.set("split", config::Node(split));
+      rows = config::build<data::Dataset>(node, "dataset");
+    }
+    return *rows;
+  }
+
   fs::path weights_to_use() const {
     if (options_.ckpt_path) return train::best_checkpoint(*options_.ckpt_path);
     throw ConfigError(fmt::format("ckpt_path: mode={} needs the weights of a trained run",
@@ -86,10 +91,10 @@ class Experiment {
   }
 
   void train() {
-    const auto train_rows = dataset_of(options_, options_.split.train);
-    const auto val_rows = dataset_of(options_, options_.split.val);
-    refuse_one_class(*train_rows);
-    task_->setup(*train_rows);
+    const data::Dataset& train_rows = rows_of(options_.split.train);
+    const data::Dataset& val_rows = rows_of(options_.split.val);
+    refuse_one_class(train_rows);
+    task_->setup(train_rows);
     if (options_.trainer.enable_model_summary) fmt::print("{}", task_->summary());
     const auto optimizer = config::build(options_.optimizer, "optimizer");
     const auto schedule = config::build(options_.schedule, "schedule");
@@ -103,8 +108,8 @@ class Experiment {
     }
     std::vector<std::unique_ptr<train::Logger>> loggers;
     loggers.push_back(recording_.logger());
-    data::Loader train_loader(*train_rows, loading(options_, true));
-    data::Loader val_loader(*val_rows, loading(options_, false));
+    data::Loader train_loader(train_rows, loading(options_, true));
+    data::Loader val_loader(val_rows, loading(options_, false));
     trainer_.fit({*task_, *optimizer, *schedule, train_loader, val_loader, callbacks, loggers},
                  options_.ckpt_path.value_or(""));
     if (!options_.test_after_train) return;
@@ -133,9 +138,9 @@ class Experiment {
   }
 
   void test() {
-    const auto rows = dataset_of(options_, options_.split.test);
-    task_->setup(*rows);
-    data::Loader loader(*rows, loading(options_, false));
+    const data::Dataset& rows = rows_of(options_.split.test);
+    task_->setup(rows);
+    data::Loader loader(rows, loading(options_, false));
     const train::MetricValues values = trainer_.evaluate(*task_, loader, train::Stage::kTest);
     recording_.logger()->log(values, trainer_.global_step(), trainer_.current_epoch());
     for (const auto& [name, value] : values) fmt::print("{:<24} {:.4f}\n", name, value);
@@ -143,20 +148,20 @@ class Experiment {
 
   /// Logits as .npy and the input's columns with the predicted label as .csv.
   void predict(const std::string& split, const std::string& name) {
-    const auto rows = dataset_of(options_, split);
-    data::Loader loader(*rows, loading(options_, false));
+    const data::Dataset& rows = rows_of(split);
+    data::Loader loader(rows, loading(options_, false));
     const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
     NpyArray array;
     array.shape = logits.sizes().vec();
     array.values.assign(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
     const fs::path base = recording_.directory() / "predictions" / name;
     save_npy(base.string() + ".npy", array);
-    CsvTable table = rows->table();
+    CsvTable table = rows.table();
     table.header.emplace_back("prediction");
     const at::Tensor best = at::argmax(logits, 1);
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
       const std::int64_t label = best.data_ptr<std::int64_t>()[i];
-      table.rows[i].push_back(rows->classes()[static_cast<std::size_t>(label)]);
+      table.rows[i].push_back(rows.classes()[static_cast<std::size_t>(label)]);
     }
     write_file(base.string() + ".csv", to_csv(table));
     fmt::print("predictions of {} rows: {}.npy and .csv\n", table.rows.size(), base.string());
@@ -166,6 +171,7 @@ class Experiment {
   Recording& recording_;
   train::Trainer trainer_;
   std::unique_ptr<train::Task> task_;
+  std::map<std::string, std::unique_ptr<data::Dataset>> rows_;  // by split
 };
 
 }  // namespace

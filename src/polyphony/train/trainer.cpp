@@ -87,14 +87,14 @@ void Trainer::fit(const FitParts& parts, const fs::path& resume) {
   position_ = {};
   should_stop_ = false;
   const StopSignals signals;
-  const std::vector<Callback*> callbacks = in_order(parts);
-  for (Callback* callback : callbacks) callback->on_fit_start(*this);
+  callbacks_ = in_order(parts);
+  for (Callback* callback : callbacks_) callback->on_fit_start(*this);
   if (!resume.empty()) restore(resume);
   while (position_.epoch < options_.max_epochs && !should_stop_) {
     train_epoch();
     finish_epoch();
   }
-  for (Callback* callback : callbacks) callback->on_fit_end(*this);
+  for (Callback* callback : callbacks_) callback->on_fit_end(*this);
 }
 
 void Trainer::train_epoch() {
@@ -104,7 +104,7 @@ void Trainer::train_epoch() {
     position_.loss_sum = 0;
     position_.rows = 0;
   }
-  for (Callback* callback : in_order(*parts_)) callback->on_train_epoch_start(*this);
+  for (Callback* callback : callbacks_) callback->on_train_epoch_start(*this);
   const std::int64_t batches = parts_->train.batches();
   const std::int64_t group = options_.accumulate_grad_batches;
   parts_->train.start(position_.epoch, position_.batch);
@@ -113,7 +113,7 @@ void Trainer::train_epoch() {
     const bool step_now = number % group == 0 || number == batches;
     train_batch(*batch, step_now, group);
     position_.batch = number;
-    for (Callback* callback : in_order(*parts_)) callback->on_train_batch_end(*this);
+    for (Callback* callback : callbacks_) callback->on_train_batch_end(*this);
     if (step_now) stop_if_asked();
   }
 }
@@ -151,7 +151,7 @@ void Trainer::finish_epoch() {
   log(values);
   log(evaluate(parts_->task, parts_->val, Stage::kValidate));
   position_.validated = true;
-  for (Callback* callback : in_order(*parts_)) callback->on_validation_end(*this);
+  for (Callback* callback : callbacks_) callback->on_validation_end(*this);
   ++position_.epoch;
   position_.batch = 0;
   position_.validated = false;

@@ -104,6 +104,7 @@ class Trainer {
   std::filesystem::path root_;
   tensor::Value hyper_parameters_;
   const FitParts* parts_ = nullptr;
+  std::vector<Callback*> callbacks_;  ///< of the fit, those that save checkpoints last
   Position position_;
   MetricValues callback_metrics_;
   double learning_rate_ = 0;
