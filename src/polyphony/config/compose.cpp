@@ -161,13 +161,18 @@ Composition compose(const ComposeRequest& request) {
     DefaultsList list = expand_defaults(repository, request.config_name, groups, legacy);
     for (const ResolvedDefault& item : list.files) {
       const ConfigFile* file = repository.load(item.config);
-      if (file != nullptr) merge(root, in_package(file->content, item.package));
+      if (file == nullptr) continue;
+      merge(root, in_package(file->content, item.package));
+      if (request.observer != nullptr) request.observer->merged(item, file->content, root);
     }
     out.choices = std::move(list.choices);
     out.defaults = std::move(list.files);
     out.warnings = std::move(list.warnings);
   }
-  for (const Override& change : values) apply_override(root, change);
+  for (const Override& change : values) {
+    apply_override(root, change);
+    if (request.observer != nullptr) request.observer->changed(change, root);
+  }
   out.hydra = *root.find("hydra");
   fill_hydra(out, request, changes);
   root.erase("hydra");

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <polyphony/config/classes.h>
+#include <polyphony/config/node.h>
+
+namespace polyphony::config {
+
+/// What a `_target_` comes to.
+struct Target {
+  const RegisteredClass* entry = nullptr;  ///< null where we have no such class
+  std::string how;                         ///< "" for our own name, else "alias", "class name"
+  std::string fact;    ///< without entry: what is wrong, e.g. "… has no counterpart yet"
+  std::string remedy;  ///< without entry: what to do
+};
+
+/// Looks a name up: our own names first, then the table of Python names, then the class name alone
+/// ("src.models.Tiny" finds "mine.Tiny"), where it is the only one.
+/// @param kind  restricts to one interface; "" for any
+Target find_target(std::string_view name, std::string_view kind = "");
+
+}  // namespace polyphony::config
