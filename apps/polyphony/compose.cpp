@@ -9,6 +9,8 @@
 #include <polyphony/base/error.h>
 #include <polyphony/config/dump.h>
 #include <polyphony/config/interpolate.h>
+#include <polyphony/config/provenance.h>
+#include "explain.h"
 
 namespace polyphony::app {
 
@@ -29,6 +31,10 @@ config::ComposeRequest request_of(const ComposeArguments& arguments) {
   if (name.ends_with(".yaml")) name.resize(name.size() - 5);
   request.config_name = name;
   request.overrides = arguments.overrides;
+  for (std::string& text : request.overrides) {
+    // The switch exists for every tree, whether its files name it or not.
+    if (text.starts_with("compat.accept_renamed=")) text = "++" + text;
+  }
   if (!arguments.version_base.empty()) request.version_base = arguments.version_base;
   if (!arguments.config_dir.empty()) request.search_path.emplace_back(arguments.config_dir);
   return request;
@@ -43,10 +49,22 @@ void add_compose_command(CLI::App& app) {
   add_compose_options(*command, *arguments);
   command->add_option("--format", *format, "yaml or json")->check(CLI::IsMember({"yaml", "json"}));
   command->add_flag("--resolve", *resolve, "replace every ${...} by its value");
-  command->callback([arguments, format, resolve] {
-    const config::Composition composition = config::compose(request_of(*arguments));
+  auto explained = std::make_shared<ExplainArguments>();
+  add_explain_option(*command, *explained);
+  command->callback([arguments, format, resolve, explained] {
+    config::Provenance provenance;
+    config::ComposeRequest request = request_of(*arguments);
+    take_explained_key(*explained, request);
+    request.observer = &provenance;
+    const config::Composition composition = config::compose(request);
     for (const std::string& warning : composition.warnings)
       fmt::print(stderr, "warning: {}\n", warning);
+    for (const std::string& warning : provenance.conflicts())
+      fmt::print(stderr, "warning: {}\n", warning);
+    if (explained->wanted) {
+      print_explanation(composition, provenance, explained->key, *format);
+      return;
+    }
     config::ResolveContext context;
     context.hydra = composition.hydra;
     const config::Node node =

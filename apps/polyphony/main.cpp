@@ -13,6 +13,7 @@
 #include <polyphony/config/compose.h>
 #include <polyphony/pipeline/entry.h>
 #include "compose.h"
+#include "config.h"
 #include "data.h"
 #include "runs.h"
 
@@ -84,6 +85,7 @@ int run(int argc, char** argv) {
                       "experiment", line);
   add_experiment_verb(app, "vote", "soft voting of saved logits", "voting", line);
   polyphony::app::add_compose_command(app);
+  polyphony::app::add_config_commands(app, call_tensor_part);
   polyphony::app::add_data_commands(app);
   polyphony::app::add_runs_commands(app);
   add_list(app);

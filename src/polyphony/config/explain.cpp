@@ -97,8 +97,9 @@ class Explainer {
 
 void all_keys(const Node& node, const std::string& path, std::vector<std::string>& keys) {
   for (const auto& [key, value] : node.entries()) {
-    keys.push_back(join(path, python_str(key)));
-    all_keys(value, keys.back(), keys);
+    const std::string full = join(path, python_str(key));
+    keys.push_back(full);
+    all_keys(value, full, keys);
   }
 }
 

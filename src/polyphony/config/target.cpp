@@ -4,14 +4,27 @@
 #include <fmt/ranges.h>
 
 #include <polyphony/base/nearest.h>
+#include <polyphony/base/table.h>
 #include <polyphony/config/aliases.h>
 #include <polyphony/config/renamed.h>
+#include <polyphony/config/scalars.h>
 
 namespace polyphony::config {
 namespace {
 
 bool fits(const RegisteredClass& entry, std::string_view kind) {
   return kind.empty() || entry.kind == kind;
+}
+
+/// Parts of every experiment that Python names as classes.
+constexpr std::pair<std::string_view, std::string_view> kSections[] = {
+    {"polyphony.Trainer", "trainer"}};
+
+std::string section_of(std::string_view name) {
+  for (const auto& [ours, section] : kSections) {
+    if (ours == name) return std::string(section);
+  }
+  return "";
 }
 
 const RegisteredClass* by_name(std::string_view name) {
@@ -65,12 +78,44 @@ Target no_counterpart(std::string_view name, std::string_view note, std::string_
   return target;
 }
 
-Target found(const RegisteredClass* entry, const char* how) { return {entry, how, "", ""}; }
+void add_targets(const Node& node, const std::string& path, const Node& aliases, Table& table,
+                 std::size_t& unresolved) {
+  const auto below = [&](const std::string& key) { return path.empty() ? key : path + "." + key; };
+  for (std::size_t i = 0; i < node.items().size(); ++i)
+    add_targets(node.items()[i], below(std::to_string(i)), aliases, table, unresolved);
+  for (const auto& [key, value] : node.entries()) {
+    const std::string name = python_str(key);
+    if (name != "_target_" || !value.is_string()) {
+      add_targets(value, below(name), aliases, table, unresolved);
+      continue;
+    }
+    const Node* mine = aliases.find(value.as_string());
+    const Target target =
+        find_target(mine != nullptr && mine->is_string() ? mine->as_string() : value.as_string());
+    if (target.entry == nullptr && target.section.empty()) ++unresolved;
+    const std::string about = value.as_string() + " has ";
+    const std::string fact =
+        target.fact.starts_with(about) ? target.fact.substr(about.size()) : target.fact;
+    const std::string is = target.entry != nullptr   ? target.entry->name
+                           : !target.section.empty() ? "the section `" + target.section + "`"
+                                                     : fact;
+    table.add_row({path, value.as_string(), is, target.how});
+  }
+}
+
+Target found(const RegisteredClass* entry, const char* how) { return {entry, how, "", "", ""}; }
+
+Target section_found(const std::string& section) {
+  return {nullptr, "section", section,
+          fmt::format("it is no class, but the section `{}` of an experiment", section),
+          fmt::format("write its options under `{}:`", section)};
+}
 
 }  // namespace
 
 Target find_target(std::string_view name, std::string_view kind) {
   if (const RegisteredClass* entry = by_name(name)) return found(entry, "");
+  if (const std::string section = section_of(name); !section.empty()) return section_found(section);
   if (const RenamedClass* old = find_renamed_class(name)) {
     Target target;
     target.fact = fmt::format("{} is an old name", name);
@@ -79,6 +124,8 @@ Target find_target(std::string_view name, std::string_view kind) {
   }
   if (const Alias* alias = find_alias(name)) {
     if (const RegisteredClass* entry = by_name(alias->ours)) return found(entry, "alias");
+    if (const std::string section = section_of(alias->ours); !section.empty())
+      return section_found(section);
     const auto named = by_class(class_part(alias->ours), kind);
     if (!alias->ours.empty() && named.size() == 1) return found(named[0], "alias");
     return no_counterpart(name, alias->note, kind);
@@ -97,6 +144,15 @@ Target find_target(std::string_view name, std::string_view kind) {
   target.fact = fmt::format("no {} is named '{}'", kind.empty() ? "class" : kind, name);
   target.remedy = known(name, kind);
   return target;
+}
+
+TargetReport report_targets(const Node& config) {
+  Table table({"key", "_target_", "is", "by"});
+  TargetReport report;
+  const Node* aliases = config.find("aliases");
+  add_targets(config, "", aliases == nullptr ? Node() : *aliases, table, report.unresolved);
+  report.text = table.to_text();
+  return report;
 }
 
 }  // namespace polyphony::config

@@ -8,9 +8,9 @@ namespace polyphony::pipeline {
 
 /// What the program asks of the tensor part, which it opens only for verbs that need LibTorch.
 struct Request {
-  std::string verb;            ///< "run", "train", "test", "predict", "vote", "list"
-  config::Composition config;  ///< empty for "list"
-  std::string name;            ///< class or kind for "list"; may be empty
+  std::string verb;  ///< "run", "train", "test", "predict", "vote", "list", "schema", "targets"
+  config::Composition config;  ///< empty for "list" and "schema"
+  std::string name;            ///< class or kind for "list" and "schema"; may be empty
   std::string command_line;    ///< as typed, for the record
 };
 

@@ -4,6 +4,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/signals.h>
+#include <polyphony/config/compat.h>
 #include <polyphony/config/dump.h>
 #include <polyphony/config/interpolate.h>
 #include <polyphony/loggers/local_store.h>
@@ -46,7 +47,9 @@ record::RunDirectory open_directory(const Request& request) {
 config::Node resolved(const Request& request) {
   config::ResolveContext context;
   context.hydra = request.config.hydra;
-  return config::resolve(request.config.config, context);
+  const config::Node values = config::resolve(request.config.config, context);
+  return config::up_to_date(
+      values, [](const std::string& warning) { fmt::print(stderr, "warning: {}\n", warning); });
 }
 
 Recording::Recording(const Request& request, const config::Node& config, const std::string& name,
