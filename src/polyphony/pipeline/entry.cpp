@@ -11,7 +11,6 @@
 #include <polyphony/config/target.h>
 #include <polyphony/pipeline/experiment.h>
 #include <polyphony/pipeline/options.h>
-#include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/vote.h>
 
 namespace polyphony::pipeline {
@@ -56,7 +55,7 @@ extern "C" int polyphony_pipeline_entry(const polyphony::pipeline::Request& requ
   } else if (request.verb == "targets") {
     return print_targets(request.config.config);
   } else if (request.verb == "vote") {
-    vote(resolved(request));
+    vote(request);
   } else {
     run_experiment(request);
   }
