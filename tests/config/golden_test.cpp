@@ -107,16 +107,6 @@ std::string against(const Json& expect, const char* field, const std::function<N
   }
 }
 
-ComposeRequest request_of(const Json& item) {
-  ComposeRequest request;
-  request.config_dir = golden_dir() + "/" + item["config_dir"].get<std::string>();
-  if (item["config_name"].is_string()) request.config_name = item["config_name"];
-  for (const Json& text : item["overrides"]) request.overrides.push_back(text);
-  if (item.contains("version_base") && item["version_base"].is_string())
-    request.version_base = item["version_base"];
-  return request;
-}
-
 ResolveContext context_of(const Json& env) {
   ResolveContext context;
   context.env = [env](const std::string& name) -> std::optional<std::string> {
@@ -124,6 +114,17 @@ ResolveContext context_of(const Json& env) {
     return std::nullopt;
   };
   return context;
+}
+
+ComposeRequest request_of(const Json& item) {
+  ComposeRequest request;
+  request.config_dir = golden_dir() + "/" + item["config_dir"].get<std::string>();
+  if (item["config_name"].is_string()) request.config_name = item["config_name"];
+  for (const Json& text : item["overrides"]) request.overrides.push_back(text);
+  if (item.contains("version_base") && item["version_base"].is_string())
+    request.version_base = item["version_base"];
+  request.env = context_of(item.value("env", Json::object())).env;
+  return request;
 }
 
 TEST(Golden, YamlScalars) {
