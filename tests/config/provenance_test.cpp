@@ -57,9 +57,8 @@ TEST_F(ProvenanceTest, KeepsTheWholeChain) {
   file("main.yaml", "defaults:\n  - opt: fast\n  - _self_\nopt:\n  lr: 2\nplain: 1\n");
   file("opt/fast.yaml", "lr: 1\nbeta: 3\n");
   run({"opt.lr=5", "++opt.lr=6", "+extra=7"});
-  EXPECT_THAT(history("opt.lr"),
-              ElementsAre("opt/fast.yaml:1=1", "main.yaml:5=2", "override opt.lr=5=5",
-                          "override ++opt.lr=6=6"));
+  EXPECT_THAT(history("opt.lr"), ElementsAre("opt/fast.yaml:1=1", "main.yaml:5=2",
+                                             "override opt.lr=5=5", "override ++opt.lr=6=6"));
   EXPECT_THAT(history("opt.beta"), ElementsAre("opt/fast.yaml:2=3"));
   EXPECT_THAT(history("plain"), ElementsAre("main.yaml:6=1"));
   EXPECT_THAT(history("extra"), ElementsAre("override +extra=7=7"));
@@ -126,7 +125,8 @@ TEST_F(ProvenanceTest, ExplainsEverythingOrOneBranch) {
 TEST_F(ProvenanceTest, ExplainsAsJson) {
   file("main.yaml", "a: ${oc.env:SURELY_NOT_SET_HERE}\n");
   run();
-  const auto json = nlohmann::json::parse(explanation_json(explain(composition_, provenance_, "a")));
+  const auto json =
+      nlohmann::json::parse(explanation_json(explain(composition_, provenance_, "a")));
   EXPECT_EQ(json[0]["key"], "a");
   EXPECT_EQ(json[0]["history"][0]["line"], 1);
   EXPECT_EQ(json[0]["environment"][0], "SURELY_NOT_SET_HERE");
@@ -154,8 +154,9 @@ TEST_F(ProvenanceTest, WarnsInAPackageOfItsOwnToo) {
 }
 
 TEST_F(ProvenanceTest, DoesNotWarnOfWhatIsMeant) {
-  file("main.yaml",
-       "defaults:\n  - opt: fast\n  - model: big\n  - experiment: try\n  - _self_\nopt:\n  lr: 4\n");
+  file(
+      "main.yaml",
+      "defaults:\n  - opt: fast\n  - model: big\n  - experiment: try\n  - _self_\nopt:\n  lr: 4\n");
   file("opt/fast.yaml", "lr: 1\n");
   file("model/big.yaml", "defaults:\n  - head: deep\n  - _self_\nhead:\n  width: 5\n");
   file("model/head/deep.yaml", "width: 2\n");

@@ -112,7 +112,8 @@ void check_names(const Node& node, const RegisteredClass& entry, const std::stri
 Call prepare_call(const Node& node, const std::string& kind, const std::string& path,
                   const Arguments& given, Use use) {
   Call call{nullptr, node};
-  if (node.is_map() && !given.keywords.entries().empty()) merge(call.options, given.keywords, {true, nullptr, path});
+  if (node.is_map() && !given.keywords.entries().empty())
+    merge(call.options, given.keywords, {true, nullptr, path});
   call.entry = &find_class(call.options, kind, path);
   if (!given.positional.empty()) call.options.set("_args_", Node::list(given.positional));
   read_flag(call.options, "_recursive_", path);

@@ -372,9 +372,10 @@ class Evaluation final : public ResolverScope {
     std::string remedy = near.empty() ? "" : fmt::format("did you mean '{}'? Else ", near);
     remedy += key.starts_with('.')
                   ? "define it beside the text, or correct the name"
-                  : fmt::format("write '{0}: VALUE' into a file of the composition, or +{0}=VALUE "
-                                "on the command line",
-                                key);
+                  : fmt::format(
+                        "write '{0}: VALUE' into a file of the composition, or +{0}=VALUE "
+                        "on the command line",
+                        key);
     resolver_.fail("InterpolationKeyError", fmt::format("Interpolation key '{}' not found", key),
                    node_, at_, remedy);
   }

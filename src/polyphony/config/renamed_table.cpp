@@ -234,12 +234,12 @@ constexpr RenamedOption kOptions[] = {
     {"TrainingArguments", "per_gpu_eval_batch_size", "", "Transformers 3.0 (removed 5.0)",
      "per_device_eval_batch_size={}"},
     {"TrainingArguments", "no_cuda", "", "Transformers 4.34 (removed 5.0)", "use_cpu={}"},
-    {"TrainingArguments", "use_mps_device", "", "Transformers 4.27 (removed 5.0)", "",
+    {"TrainingArguments", "use_mps_device", "", "Transformers 4.31 (removed 5.0)", "",
      "the device is found by itself"},
-    {"TrainingArguments", "adafactor", "true", "Transformers 4.16 (removed 5.0)",
+    {"TrainingArguments", "adafactor", "true", "Transformers 4.12 (removed 5.0)",
      "optim=adafactor"},
-    {"TrainingArguments", "adafactor", "", "Transformers 4.16 (removed 5.0)", "", "drop it"},
-    {"TrainingArguments", "fp16_backend", "", "Transformers 4.12 (removed 5.0)",
+    {"TrainingArguments", "adafactor", "", "Transformers 4.12 (removed 5.0)", "", "drop it"},
+    {"TrainingArguments", "fp16_backend", "", "Transformers 4.13 (removed 5.0)",
      "half_precision_backend={}"},
     {"TrainingArguments", "sharded_ddp", "", "Transformers 4.28 (removed 4.34)", "", "write fsdp"},
     {"TrainingArguments", "xpu_backend", "", "Transformers 4.30", "ddp_backend={}"},
@@ -319,7 +319,7 @@ constexpr RenamedClass kClasses[] = {
      "torchmetrics.classification.MultilabelCoverageError"},
     {"torchmetrics", "AUC", "TorchMetrics 0.10 (removed 0.11)", "torchmetrics.AUROC"},
     // Transformers. Source: src/transformers/optimization.py, deprecation warnings
-    {"transformers", "AdamW", "Transformers 4.11 (removed 5.0)", "torch.optim.AdamW"},
+    {"transformers", "AdamW", "Transformers 4.17 (removed 5.0)", "torch.optim.AdamW"},
 };
 
 constexpr RenamedText kTexts[] = {

@@ -11,9 +11,10 @@ namespace polyphony::config {
 /// What a `_target_` comes to.
 struct Target {
   const RegisteredClass* entry = nullptr;  ///< null where we have no such class
-  std::string how;                         ///< "" for our own name, else "alias", "class name"
-  std::string fact;    ///< without entry: what is wrong, e.g. "… has no counterpart yet"
-  std::string remedy;  ///< without entry: what to do
+  std::string how;      ///< "" for our own name, else "alias", "class name", "section"
+  std::string section;  ///< the part of the configuration whose own options it has: "trainer"
+  std::string fact;     ///< without entry: what is wrong, e.g. "… has no counterpart yet"
+  std::string remedy;   ///< without entry: what to do
 };
 
 /// Looks a name up: our own names first, then the table of Python names, then the class name alone
