@@ -205,6 +205,7 @@ class Composer {
       merge_file(item, *file, typed);
     }
     out_.choices = std::move(list.choices);
+    out_.tree = std::move(list.tree);
     out_.defaults = std::move(list.files);
     if (repository_.used_yml()) {
       out_.warnings.emplace_back(
