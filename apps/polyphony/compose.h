@@ -23,6 +23,8 @@ struct ComposeArguments {
 
 void add_compose_options(CLI::App& command, ComposeArguments& arguments);
 config::ComposeRequest request_of(const ComposeArguments& arguments);
+/// Warnings of a composition, and options that an optional group swallowed, to stderr.
+void print_warnings(const config::Composition& composition);
 
 /// `polyphony compose`: prints the composed configuration.
 void add_compose_command(CLI::App& app);

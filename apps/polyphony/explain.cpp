@@ -29,6 +29,7 @@ void take_explained_key(ExplainArguments& arguments, config::ComposeRequest& req
 
 void print_explanation(const config::Composition& composition, const config::Provenance& provenance,
                        const std::string& key, const std::string& format) {
+  composition.hydra = std::move(hydra);
   const auto values = config::explain(composition, provenance, key);
   if (format == "json") {
     fmt::print("{}\n", config::explanation_json(values));

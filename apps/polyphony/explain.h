@@ -21,6 +21,7 @@ void add_explain_option(CLI::App& command, ExplainArguments& arguments);
 /// `--explain lr=1` means all keys, with the override lr=1: hands the override back.
 void take_explained_key(ExplainArguments& arguments, config::ComposeRequest& request);
 /// Prints where values come from, as text, or as JSON for format "json".
+/// @param hydra  what ${hydra:…} asks
 void print_explanation(const config::Composition& composition, const config::Provenance& provenance,
                        const std::string& key, const std::string& format);
 

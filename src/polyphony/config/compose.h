@@ -45,6 +45,7 @@ struct Composition {
   /// Group key to option, in the order of choosing, Hydra's own ("hydra/…") last.
   std::vector<std::pair<std::string, std::optional<std::string>>> choices;
   std::vector<ResolvedDefault> defaults;  ///< files in the order merged, Hydra's own first
+  DefaultsTree tree;                      ///< the defaults lists, from "<root>"
   std::string override_dirname;
   std::vector<std::string> warnings;  ///< the original's
   /// Options that an `optional` group let pass though no file has them; the original is silent.
