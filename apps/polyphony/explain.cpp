@@ -27,8 +27,9 @@ void take_explained_key(ExplainArguments& arguments, config::ComposeRequest& req
   arguments.key.clear();
 }
 
-void print_explanation(const config::Composition& composition, const config::Provenance& provenance,
-                       const std::string& key, const std::string& format) {
+void print_explanation(config::Composition composition, config::Node hydra,
+                       const config::Provenance& provenance, const std::string& key,
+                       const std::string& format) {
   composition.hydra = std::move(hydra);
   const auto values = config::explain(composition, provenance, key);
   if (format == "json") {

@@ -22,7 +22,8 @@ void add_explain_option(CLI::App& command, ExplainArguments& arguments);
 void take_explained_key(ExplainArguments& arguments, config::ComposeRequest& request);
 /// Prints where values come from, as text, or as JSON for format "json".
 /// @param hydra  what ${hydra:…} asks
-void print_explanation(const config::Composition& composition, const config::Provenance& provenance,
-                       const std::string& key, const std::string& format);
+void print_explanation(config::Composition composition, config::Node hydra,
+                       const config::Provenance& provenance, const std::string& key,
+                       const std::string& format);
 
 }  // namespace polyphony::app

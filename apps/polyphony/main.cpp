@@ -51,8 +51,8 @@ void add_commands(CLI::App& app) {
   polyphony::app::add_data_commands(app);
   polyphony::app::add_runs_commands(app);
   add_list(app);
-  app.add_flag("--shell-completion,--sc",
-               "install=SHELL, uninstall=SHELL: text to evaluate in bash, zsh or fish");
+  app.add_flag("--shell-completion,--sc")
+      ->description("install=SHELL, uninstall=SHELL: text to evaluate in bash, zsh or fish");
 }
 
 int run(const Words& words) {
