@@ -1,6 +1,7 @@
 // polyphony: parse the command line, call the verb, turn errors into exit codes.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -88,7 +89,10 @@ int run(int argc, char** argv) {
   polyphony::app::add_runs_commands(app);
   add_list(app);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments = polyphony::app::with_long_options(argc, argv);
+    std::reverse(arguments.begin() + 1, arguments.end());  // CLI11 takes the last first
+    arguments.erase(arguments.begin());
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     const bool usage = code != 0 && dynamic_cast<const CLI::RuntimeError*>(&error) == nullptr;
