@@ -7,6 +7,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>
+#include <polyphony/metrics/stat_score_metrics.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::tasks {
@@ -57,6 +58,18 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
           "{}: the weights do not fit this model: missing: {}; unexpected: {}; other shape: {}",
           source, names_of(missing), names_of(unexpected), names_of(misshapen)),
       "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
+}
+
+metrics::MetricCollection f1_and_accuracy(int classes, metrics::Average average) {
+  const auto set = [&](auto options) {
+    options.num_classes = classes;
+    options.average = average;
+    options.torchmetrics = metrics::TorchMetrics::k1_4_3;
+    return options;
+  };
+  return metrics::MetricCollection(std::vector<std::shared_ptr<const metrics::Metric>>{
+      std::make_shared<metrics::MulticlassF1Score>(set(metrics::MulticlassF1Score::Options())),
+      std::make_shared<metrics::MulticlassAccuracy>(set(metrics::MulticlassAccuracy::Options()))});
 }
 
 /// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion
@@ -113,11 +126,9 @@ Classification::Classification(Options options) : options_(std::move(options)) {
                         "name a child of the model, e.g. audio or text");
     }
   }
+  const metrics::MetricCollection metrics = f1_and_accuracy(options_.num_labels, options_.average);
   for (int i = 0; i < kStages; ++i) {
-    metrics::MetricCollectionOptions metric_options;
-    metric_options.num_classes = options_.num_labels;
-    metric_options.average = options_.average;
-    metrics_.emplace_back(metric_options);
+    metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
 }
 
@@ -182,17 +193,19 @@ void Classification::load_state(const NamedTensors& from, const std::string& sou
 void Classification::set_training(bool on) { model_->train(on); }
 
 train::MetricValues Classification::metrics(Stage stage) const {
-  return metrics_[slot(stage)].compute(train::prefix(stage));
+  return metrics::scalars(metrics_[slot(stage)].compute());
 }
 
 void Classification::reset_metrics(Stage stage) { metrics_[slot(stage)].reset(); }
 
 std::vector<std::int64_t> Classification::metric_state(Stage stage) const {
-  return metrics_[slot(stage)].state();
+  const std::vector<double> counts = metrics_[slot(stage)].state().flat();
+  return {counts.begin(), counts.end()};
 }
 
 void Classification::load_metric_state(Stage stage, const std::vector<std::int64_t>& counts) {
-  metrics_[slot(stage)].load_state(counts);
+  const std::vector<double> numbers(counts.begin(), counts.end());
+  metrics_[slot(stage)].load_state(metrics::State::from_flat(numbers));
 }
 
 std::string Classification::summary() const {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <polyphony/config/fields.h>
+#include <polyphony/metrics/choices.h>
 #include <polyphony/metrics/collection.h>
 #include <polyphony/models/model.h>
 #include <polyphony/train/task.h>
