@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -82,7 +83,8 @@ inline void expect_value(const Value& value, const Json& expected, const std::st
     if (std::isnan(numbers[i])) {
       EXPECT_TRUE(std::isnan(value.data[i])) << where << " [" << i << "]: " << value.data[i];
     } else {
-      EXPECT_NEAR(value.data[i], numbers[i], tolerance) << where << " [" << i << "]";
+      const double scale = std::max(1.0, std::abs(numbers[i]));  // they are single precision
+      EXPECT_NEAR(value.data[i], numbers[i], tolerance * scale) << where << " [" << i << "]";
     }
   }
 }

@@ -62,6 +62,14 @@ double one_sided(double tn, double fp, double fn, double tp) {
 
 }  // namespace
 
+bool read(const config::Node& node, Normalize& value) {
+  if (node.kind() == config::Node::Kind::kBool && node.as_bool()) {
+    value = Normalize::kTrue;
+    return true;
+  }
+  return config::read<Normalize>(node, value);
+}
+
 std::vector<double> normalized(std::span<const double> confusion, Normalize by) {
   std::vector<double> result(confusion.begin(), confusion.end());
   if (by == Normalize::kNone) return result;

@@ -16,6 +16,9 @@ enum class Normalize {
   kNone,  ///< nothing: counts
 };
 
+/// YAML: a bare `true` is a boolean there, and means kTrue here.
+bool read(const config::Node& node, Normalize& value);
+
 /// How far apart two classes are in Cohen's kappa.
 enum class KappaWeights {
   kNone,       ///< all errors count alike
