@@ -71,7 +71,9 @@ postfix: _epoch
   EXPECT_NEAR(values[1].second, (1.0 + 0.5) / 2, 1e-12);
   EXPECT_EQ(values[2].first, "val_MulticlassRecall_epoch_0");
   EXPECT_EQ(values[3].first, "val_MulticlassRecall_epoch_1");
-  EXPECT_EQ(metrics->clone("test_").compute()[0].first, "test_MulticlassF1Score");
+  EXPECT_EQ(metrics->clone("test_").compute()[0].first, "test_MulticlassF1Score_epoch");
+  EXPECT_EQ(metrics->clone("test_", "").compute()[0].first, "test_MulticlassF1Score");
+  EXPECT_THAT(metrics->clone("test_").state().sums, ElementsAre(0, 0, 0, 0));
 }
 
 TEST(MetricCollection, MetricsThatCountTheSameShareIt) {

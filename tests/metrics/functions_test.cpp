@@ -172,5 +172,11 @@ TEST(Calibration, NormsOfTwoBins) {
   EXPECT_NEAR(calibration_error(bins, CalibrationNorm::kMax), 0.4, 1e-15);
 }
 
+TEST(Calibration, WithoutRowsItAnswersAsTorchmetricsDoes) {
+  EXPECT_TRUE(std::isnan(calibration_error({}, CalibrationNorm::kL1)));
+  EXPECT_EQ(calibration_error({}, CalibrationNorm::kL2), 0);
+  EXPECT_EQ(calibration_error({}, CalibrationNorm::kMax), 0);
+}
+
 }  // namespace
 }  // namespace polyphony::metrics

@@ -17,7 +17,8 @@ double calibration_error(std::span<const CalibrationBin> bins, CalibrationNorm n
     largest = std::max(largest, gap);
   }
   if (norm == CalibrationNorm::kMax) return largest;
-  return norm == CalibrationNorm::kL2 ? std::sqrt(sum / rows) : sum / rows;
+  if (norm == CalibrationNorm::kL1) return sum / rows;
+  return rows > 0 ? std::sqrt(sum / rows) : 0.0;
 }
 
 }  // namespace polyphony::metrics

@@ -21,7 +21,8 @@ struct CalibrationBin {
   double right = 0;       ///< rows that were right
 };
 
-/// Gap between confidence and accuracy, in [0, 1]; NaN without rows (kMax: 0).
+/// Gap between confidence and accuracy, in [0, 1]; without rows NaN for kL1, as in TorchMetrics,
+/// and 0 for the others.
 double calibration_error(std::span<const CalibrationBin> bins, CalibrationNorm norm);
 
 }  // namespace polyphony::metrics

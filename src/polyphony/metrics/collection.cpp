@@ -85,10 +85,10 @@ void MetricCollection::finish() {
 }
 
 MetricCollection MetricCollection::clone(const std::string& prefix,
-                                         const std::string& postfix) const {
+                                         const std::optional<std::string>& postfix) const {
   MetricCollection other = *this;
   other.prefix_ = prefix;
-  other.postfix_ = postfix;
+  if (postfix) other.postfix_ = *postfix;
   other.finish();
   return other;
 }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,8 +61,9 @@ class MetricCollection {
   explicit MetricCollection(std::vector<std::shared_ptr<const Metric>> metrics,
                             Logging logging = Logging::kEpoch);
 
-  /// The same metrics under other names, with nothing counted: one for each stage.
-  MetricCollection clone(const std::string& prefix, const std::string& postfix = "") const;
+  /// The same metrics under another prefix (and postfix), with nothing counted: one for each stage.
+  MetricCollection clone(const std::string& prefix,
+                         const std::optional<std::string>& postfix = std::nullopt) const;
 
   /// Counts a batch. @throws DataError naming the row and the label that are out of range
   void update(const at::Tensor& preds, const at::Tensor& target);

@@ -1,6 +1,7 @@
 #include <polyphony/tasks/classification.h>
 
 #include <algorithm>
+#include <bit>
 
 #include <fmt/format.h>
 #include <torch/nn/functional/loss.h>
@@ -101,7 +102,8 @@ void ClassificationOptions::describe(config::Fields& f) {
   f.required("model", model, "what maps a batch to logits");
   f.required("num_labels", num_labels, "number of classes");
   f.check("num_labels", num_labels >= 2, "at least 2");
-  f("average", average, "how classes are averaged in the logged metrics");
+  f("average", average, "how classes are averaged in the logged metrics, where none are named");
+  f("metrics", metrics, "what is logged of each epoch; null: F1 and accuracy");
   f("class_weights", class_weights,
     "balanced: weigh classes by inverse frequency in the training data");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
@@ -126,7 +128,9 @@ Classification::Classification(Options options) : options_(std::move(options)) {
                         "name a child of the model, e.g. audio or text");
     }
   }
-  const metrics::MetricCollection metrics = f1_and_accuracy(options_.num_labels, options_.average);
+  const metrics::MetricCollection metrics =
+      options_.metrics.is_set() ? *config::build(options_.metrics, "task.metrics")
+                                : f1_and_accuracy(options_.num_labels, options_.average);
   for (int i = 0; i < kStages; ++i) {
     metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
@@ -199,12 +203,16 @@ train::MetricValues Classification::metrics(Stage stage) const {
 void Classification::reset_metrics(Stage stage) { metrics_[slot(stage)].reset(); }
 
 std::vector<std::int64_t> Classification::metric_state(Stage stage) const {
-  const std::vector<double> counts = metrics_[slot(stage)].state().flat();
-  return {counts.begin(), counts.end()};
+  std::vector<std::int64_t> bits;  // of doubles: they come back as they were
+  for (const double number : metrics_[slot(stage)].state().flat()) {
+    bits.push_back(std::bit_cast<std::int64_t>(number));
+  }
+  return bits;
 }
 
 void Classification::load_metric_state(Stage stage, const std::vector<std::int64_t>& counts) {
-  const std::vector<double> numbers(counts.begin(), counts.end());
+  std::vector<double> numbers;
+  for (const std::int64_t bits : counts) numbers.push_back(std::bit_cast<double>(bits));
   metrics_[slot(stage)].load_state(metrics::State::from_flat(numbers));
 }
 

@@ -18,6 +18,7 @@ struct ClassificationOptions {
   config::Child<models::Model> model;
   int num_labels = 0;
   metrics::Average average = metrics::Average::kMacro;
+  config::Child<metrics::MetricCollection> metrics;
   ClassWeights class_weights = ClassWeights::kNone;
   double label_smoothing = 0.0;
   config::Named<std::string> init_from;
