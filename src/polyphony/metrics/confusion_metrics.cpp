@@ -4,7 +4,6 @@
 
 #include <polyphony/config/registry.h>
 #include <polyphony/metrics/counting.h>
-#include <polyphony/metrics/stat_score_metrics.h>
 
 namespace polyphony::metrics {
 namespace {

@@ -8,6 +8,7 @@
 #include <polyphony/config/fields.h>
 #include <polyphony/metrics/confusion.h>
 #include <polyphony/metrics/metric.h>
+#include <polyphony/metrics/task_options.h>
 
 namespace polyphony::metrics {
 
@@ -24,11 +25,13 @@ struct ConfusionOptions {
   std::optional<std::int64_t> ignore_index;
   TorchMetrics torchmetrics = TorchMetrics::k0_11_4;
 
+  void fix(Task one) { task = one; }
   void describe_for(config::Fields& f, ConfusionScore score, std::optional<Task> fixed);
 };
 
 class ConfusionMetric : public Metric {
  public:
+  using TaskOptions = ConfusionOptions;
   ConfusionMetric(ConfusionScore score, ConfusionOptions options)
       : score_(score), options_(options) {}
 
@@ -42,33 +45,8 @@ class ConfusionMetric : public Metric {
   ConfusionOptions options_;
 };
 
-template <ConfusionScore kScore, Task... kFixed>
-class ConfusionOf : public ConfusionMetric {
- public:
-  struct Options : ConfusionOptions {
-    Options() {
-      if constexpr (sizeof...(kFixed) > 0) task = (kFixed, ...);
-    }
-    void describe(config::Fields& f) {
-      if constexpr (sizeof...(kFixed) > 0) {
-        describe_for(f, kScore, (kFixed, ...));
-      } else {
-        describe_for(f, kScore, std::nullopt);
-      }
-    }
-  };
-
-  explicit ConfusionOf(const Options& options) : ConfusionMetric(kScore, options) {}
-};
-
-#define POLYPHONY_CONFUSION_SCORE(Name)                                             \
-  using Name = ConfusionOf<ConfusionScore::k##Name>;                                \
-  using Binary##Name = ConfusionOf<ConfusionScore::k##Name, Task::kBinary>;         \
-  using Multiclass##Name = ConfusionOf<ConfusionScore::k##Name, Task::kMulticlass>; \
-  using Multilabel##Name = ConfusionOf<ConfusionScore::k##Name, Task::kMultilabel>;
-POLYPHONY_CONFUSION_SCORE(ConfusionMatrix)
-POLYPHONY_CONFUSION_SCORE(CohenKappa)
-POLYPHONY_CONFUSION_SCORE(MatthewsCorrCoef)
-#undef POLYPHONY_CONFUSION_SCORE
+POLYPHONY_OF_TASK(ConfusionMetric, ConfusionScore, ConfusionMatrix)
+POLYPHONY_OF_TASK(ConfusionMetric, ConfusionScore, CohenKappa)
+POLYPHONY_OF_TASK(ConfusionMetric, ConfusionScore, MatthewsCorrCoef)
 
 }  // namespace polyphony::metrics

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include <polyphony/config/registry.h>
-#include <polyphony/metrics/stat_score_metrics.h>
 
 namespace polyphony::metrics {
 namespace {
@@ -96,7 +95,8 @@ Value CurveMetric::compute(View state) const {
   return Value::number(averaged(scores, classes.curves, average));
 }
 
-void CalibrationErrorOptions::describe_for(config::Fields& f, std::optional<Task> fixed) {
+void CalibrationErrorOptions::describe_for(config::Fields& f, CalibrationScore,
+                                           std::optional<Task> fixed) {
   describe_task(f, task, fixed);
   f.check("task", task != Task::kMultilabel, "binary or multiclass");
   describe_num_classes(f, num_classes, task, fixed);

@@ -9,6 +9,7 @@
 #include <polyphony/metrics/calibration.h>
 #include <polyphony/metrics/metric.h>
 #include <polyphony/metrics/scoring.h>
+#include <polyphony/metrics/task_options.h>
 
 namespace polyphony::metrics {
 
@@ -25,11 +26,13 @@ struct CurveOptions {
   std::optional<std::int64_t> ignore_index;
   TorchMetrics torchmetrics = TorchMetrics::k0_11_4;
 
+  void fix(Task one) { task = one; }
   void describe_for(config::Fields& f, CurveScore score, std::optional<Task> fixed);
 };
 
 class CurveMetric : public Metric {
  public:
+  using TaskOptions = CurveOptions;
   CurveMetric(CurveScore score, CurveOptions options);
 
   std::string name() const override;
@@ -45,33 +48,11 @@ class CurveMetric : public Metric {
   ScoreOptions scores_;
 };
 
-template <CurveScore kScore, Task... kFixed>
-class CurveOf : public CurveMetric {
- public:
-  struct Options : CurveOptions {
-    Options() {
-      if constexpr (sizeof...(kFixed) > 0) task = (kFixed, ...);
-    }
-    void describe(config::Fields& f) {
-      if constexpr (sizeof...(kFixed) > 0) {
-        describe_for(f, kScore, (kFixed, ...));
-      } else {
-        describe_for(f, kScore, std::nullopt);
-      }
-    }
-  };
+POLYPHONY_OF_TASK(CurveMetric, CurveScore, AUROC)
+POLYPHONY_OF_TASK(CurveMetric, CurveScore, AveragePrecision)
 
-  explicit CurveOf(const Options& options) : CurveMetric(kScore, options) {}
-};
-
-#define POLYPHONY_CURVE_SCORE(Name)                                         \
-  using Name = CurveOf<CurveScore::k##Name>;                                \
-  using Binary##Name = CurveOf<CurveScore::k##Name, Task::kBinary>;         \
-  using Multiclass##Name = CurveOf<CurveScore::k##Name, Task::kMulticlass>; \
-  using Multilabel##Name = CurveOf<CurveScore::k##Name, Task::kMultilabel>;
-POLYPHONY_CURVE_SCORE(AUROC)
-POLYPHONY_CURVE_SCORE(AveragePrecision)
-#undef POLYPHONY_CURVE_SCORE
+/// The metrics that are made of bins of confidence.
+enum class CalibrationScore { kCalibrationError };
 
 struct CalibrationErrorOptions {
   Task task = Task::kMulticlass;  ///< binary or multiclass
@@ -81,12 +62,14 @@ struct CalibrationErrorOptions {
   std::optional<std::int64_t> ignore_index;
   TorchMetrics torchmetrics = TorchMetrics::k0_11_4;
 
-  void describe_for(config::Fields& f, std::optional<Task> fixed);
+  void fix(Task one) { task = one; }
+  void describe_for(config::Fields& f, CalibrationScore score, std::optional<Task> fixed);
 };
 
 class CalibrationMetric : public Metric {
  public:
-  explicit CalibrationMetric(CalibrationErrorOptions options) : options_(options) {}
+  using TaskOptions = CalibrationErrorOptions;
+  CalibrationMetric(CalibrationScore, CalibrationErrorOptions options) : options_(options) {}
 
   std::string name() const override;
   std::shared_ptr<const Accumulator> accumulator() const override;
@@ -96,27 +79,6 @@ class CalibrationMetric : public Metric {
   CalibrationErrorOptions options_;
 };
 
-template <Task... kFixed>
-class CalibrationOf : public CalibrationMetric {
- public:
-  struct Options : CalibrationErrorOptions {
-    Options() {
-      if constexpr (sizeof...(kFixed) > 0) task = (kFixed, ...);
-    }
-    void describe(config::Fields& f) {
-      if constexpr (sizeof...(kFixed) > 0) {
-        describe_for(f, (kFixed, ...));
-      } else {
-        describe_for(f, std::nullopt);
-      }
-    }
-  };
-
-  explicit CalibrationOf(const Options& options) : CalibrationMetric(options) {}
-};
-
-using CalibrationError = CalibrationOf<>;
-using BinaryCalibrationError = CalibrationOf<Task::kBinary>;
-using MulticlassCalibrationError = CalibrationOf<Task::kMulticlass>;
+POLYPHONY_OF_TASK(CalibrationMetric, CalibrationScore, CalibrationError)
 
 }  // namespace polyphony::metrics

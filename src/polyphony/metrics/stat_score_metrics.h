@@ -10,6 +10,7 @@
 #include <polyphony/metrics/choices.h>
 #include <polyphony/metrics/counts.h>
 #include <polyphony/metrics/metric.h>
+#include <polyphony/metrics/task_options.h>
 
 namespace polyphony::metrics {
 
@@ -37,12 +38,18 @@ struct StatScoreOptions {
   std::optional<std::int64_t> ignore_index;
   TorchMetrics torchmetrics = TorchMetrics::k0_11_4;
 
+  /// As in TorchMetrics, a class of one task averages by macro unless told otherwise.
+  void fix(Task one) {
+    task = one;
+    average = Average::kMacro;
+  }
   /// @param fixed  the task where the class's name says it: its options only
   void describe_for(config::Fields& f, StatScore score, std::optional<Task> fixed);
 };
 
 class StatScoreMetric : public Metric {
  public:
+  using TaskOptions = StatScoreOptions;
   StatScoreMetric(StatScore score, StatScoreOptions options) : score_(score), options_(options) {}
 
   std::string name() const override;
@@ -60,53 +67,12 @@ class StatScoreMetric : public Metric {
   StatScoreOptions options_;
 };
 
-/// The class that YAML names: "F1Score" takes its task as an option, "MulticlassF1Score" is fixed
-/// to one and, as in TorchMetrics, averages by macro unless told otherwise.
-template <StatScore kScore, Task... kFixed>
-class StatScoreOf : public StatScoreMetric {
- public:
-  struct Options : StatScoreOptions {
-    Options() {
-      if constexpr (sizeof...(kFixed) > 0) {
-        task = (kFixed, ...);
-        average = Average::kMacro;
-      }
-    }
-    void describe(config::Fields& f) {
-      if constexpr (sizeof...(kFixed) > 0) {
-        describe_for(f, kScore, (kFixed, ...));
-      } else {
-        describe_for(f, kScore, std::nullopt);
-      }
-    }
-  };
-
-  explicit StatScoreOf(const Options& options) : StatScoreMetric(kScore, options) {}
-};
-
-#define POLYPHONY_STAT_SCORE(Name)                                             \
-  using Name = StatScoreOf<StatScore::k##Name>;                                \
-  using Binary##Name = StatScoreOf<StatScore::k##Name, Task::kBinary>;         \
-  using Multiclass##Name = StatScoreOf<StatScore::k##Name, Task::kMulticlass>; \
-  using Multilabel##Name = StatScoreOf<StatScore::k##Name, Task::kMultilabel>;
-POLYPHONY_STAT_SCORE(Accuracy)
-POLYPHONY_STAT_SCORE(F1Score)
-POLYPHONY_STAT_SCORE(FBetaScore)
-POLYPHONY_STAT_SCORE(Precision)
-POLYPHONY_STAT_SCORE(Recall)
-POLYPHONY_STAT_SCORE(Specificity)
-POLYPHONY_STAT_SCORE(StatScores)
-#undef POLYPHONY_STAT_SCORE
-
-/// Options that several families share.
-void describe_task(config::Fields& f, Task& task, std::optional<Task> fixed);
-void describe_num_classes(config::Fields& f, int& num_classes, Task task,
-                          std::optional<Task> fixed);
-void describe_num_labels(config::Fields& f, int& num_labels, Task task, std::optional<Task> fixed);
-void describe_threshold(config::Fields& f, double& threshold, std::optional<Task> fixed);
-void describe_ignore_index(config::Fields& f, std::optional<std::int64_t>& ignore_index);
-void describe_torchmetrics(config::Fields& f, TorchMetrics& torchmetrics);
-/// "Binary", "Multiclass" or "Multilabel": how the classes of a task begin.
-const char* task_prefix(Task task);
+POLYPHONY_OF_TASK(StatScoreMetric, StatScore, Accuracy)
+POLYPHONY_OF_TASK(StatScoreMetric, StatScore, F1Score)
+POLYPHONY_OF_TASK(StatScoreMetric, StatScore, FBetaScore)
+POLYPHONY_OF_TASK(StatScoreMetric, StatScore, Precision)
+POLYPHONY_OF_TASK(StatScoreMetric, StatScore, Recall)
+POLYPHONY_OF_TASK(StatScoreMetric, StatScore, Specificity)
+POLYPHONY_OF_TASK(StatScoreMetric, StatScore, StatScores)
 
 }  // namespace polyphony::metrics
