@@ -15,7 +15,7 @@
 #include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/corpus/manifest.h>
-#include <polyphony/metrics/classification.h>
+#include <polyphony/metrics/counts.h>
 #include <polyphony/pipeline/recording.h>
 
 namespace polyphony::pipeline {
@@ -207,9 +207,13 @@ std::vector<std::int64_t> confusion(const std::vector<std::int64_t>& predictions
   return counts;
 }
 
+double macro_f1(const std::vector<std::int64_t>& counts) {
+  return metrics::averaged(metrics::per_class(counts),
+                           {metrics::Average::kMacro, metrics::Absent::kSkip}, metrics::f1);
+}
+
 double macro_f1(const NpyArray& logits, const std::vector<std::int64_t>& labels) {
-  const std::vector<std::int64_t> counts = confusion(argmax_rows(logits), labels, logits.shape[1]);
-  return metrics::f1(counts, metrics::Average::kMacro);
+  return macro_f1(confusion(argmax_rows(logits), labels, logits.shape[1]));
 }
 
 /// Every vector of n weights that are multiples of 1/parts and sum to 1.
@@ -286,8 +290,9 @@ void report_metrics(const std::vector<std::int64_t>& predictions, const Rows& ro
                     std::int64_t classes, train::Logger& logger) {
   const std::vector<std::int64_t> counts = confusion(predictions, rows.labels, classes);
   if (std::all_of(counts.begin(), counts.end(), [](auto count) { return count == 0; })) return;
-  const double accuracy = metrics::accuracy(counts, metrics::Average::kMicro);
-  const double f1 = metrics::f1(counts, metrics::Average::kMacro);
+  const double accuracy =
+      metrics::averaged(metrics::per_class(counts), {metrics::Average::kMicro}, metrics::recall);
+  const double f1 = macro_f1(counts);
   fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n", accuracy, f1);
   logger.log({{"test_MulticlassF1Score", f1}, {"test_MulticlassAccuracy", accuracy}}, 0, 0);
 }

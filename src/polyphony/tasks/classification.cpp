@@ -1,12 +1,14 @@
 #include <polyphony/tasks/classification.h>
 
 #include <algorithm>
+#include <bit>
 
 #include <fmt/format.h>
 #include <torch/nn/functional/loss.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>
+#include <polyphony/metrics/stat_score_metrics.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::tasks {
@@ -59,6 +61,18 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
       "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
 }
 
+metrics::MetricCollection f1_and_accuracy(int classes, metrics::Average average) {
+  const auto set = [&](auto options) {
+    options.num_classes = classes;
+    options.average = average;
+    options.torchmetrics = metrics::TorchMetrics::k1_4_3;
+    return options;
+  };
+  return metrics::MetricCollection(std::vector<std::shared_ptr<const metrics::Metric>>{
+      std::make_shared<metrics::MulticlassF1Score>(set(metrics::MulticlassF1Score::Options())),
+      std::make_shared<metrics::MulticlassAccuracy>(set(metrics::MulticlassAccuracy::Options()))});
+}
+
 /// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion
 /// model.
 void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
@@ -88,7 +102,8 @@ void ClassificationOptions::describe(config::Fields& f) {
   f.required("model", model, "what maps a batch to logits");
   f.required("num_labels", num_labels, "number of classes");
   f.check("num_labels", num_labels >= 2, "at least 2");
-  f("average", average, "how classes are averaged in the logged metrics");
+  f("average", average, "how classes are averaged in the logged metrics, where none are named");
+  f("metrics", metrics, "what is logged of each epoch; null: F1 and accuracy");
   f("class_weights", class_weights,
     "balanced: weigh classes by inverse frequency in the training data");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
@@ -113,11 +128,11 @@ Classification::Classification(Options options) : options_(std::move(options)) {
                         "name a child of the model, e.g. audio or text");
     }
   }
+  const metrics::MetricCollection metrics =
+      options_.metrics.is_set() ? *config::build(options_.metrics, "task.metrics")
+                                : f1_and_accuracy(options_.num_labels, options_.average);
   for (int i = 0; i < kStages; ++i) {
-    metrics::MetricCollectionOptions metric_options;
-    metric_options.num_classes = options_.num_labels;
-    metric_options.average = options_.average;
-    metrics_.emplace_back(metric_options);
+    metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
 }
 
@@ -182,17 +197,23 @@ void Classification::load_state(const NamedTensors& from, const std::string& sou
 void Classification::set_training(bool on) { model_->train(on); }
 
 train::MetricValues Classification::metrics(Stage stage) const {
-  return metrics_[slot(stage)].compute(train::prefix(stage));
+  return metrics::scalars(metrics_[slot(stage)].compute());
 }
 
 void Classification::reset_metrics(Stage stage) { metrics_[slot(stage)].reset(); }
 
 std::vector<std::int64_t> Classification::metric_state(Stage stage) const {
-  return metrics_[slot(stage)].state();
+  std::vector<std::int64_t> bits;  // of doubles: they come back as they were
+  for (const double number : metrics_[slot(stage)].state().flat()) {
+    bits.push_back(std::bit_cast<std::int64_t>(number));
+  }
+  return bits;
 }
 
 void Classification::load_metric_state(Stage stage, const std::vector<std::int64_t>& counts) {
-  metrics_[slot(stage)].load_state(counts);
+  std::vector<double> numbers;
+  for (const std::int64_t bits : counts) numbers.push_back(std::bit_cast<double>(bits));
+  metrics_[slot(stage)].load_state(metrics::State::from_flat(numbers));
 }
 
 std::string Classification::summary() const {
