@@ -241,7 +241,7 @@ tensor::Value Classification::metric_state() const {
 
 void Classification::load_metric_state(const tensor::Value& state) {
   std::vector<double> numbers;
-  for (const tensor::Value& number : state.items()) numbers.push_back(number.as_double());
+  for (const tensor::Value& number : state.items()) numbers.push_back(number.as_float());
   metrics_[slot(Stage::kTrain)].load_state(metrics::State::from_flat(numbers));
 }
 
