@@ -77,14 +77,14 @@ void add_rule(Json& schema, const std::string& rule) {
 /// Writes schemas, and remembers which kinds they refer to.
 class Writer {
  public:
+  /// "auto, int or list[int]": any of these.
   Json type(const std::string& text, const std::string& rule = "") {
-    const std::vector<std::string> either = split_type(text, " or ");
-    if (either.size() > 1) {
-      Json any = Json::array();
-      for (const std::string& part : either) any.push_back(plain(part, rule));
-      return {{"anyOf", std::move(any)}};
+    Json any = Json::array();
+    for (const std::string& part : split_type(text, " or ")) {
+      for (const std::string& one : split_type(part, ", ")) any.push_back(plain(one, rule));
     }
-    return plain(text, rule);
+    if (any.size() == 1) return any[0];
+    return {{"anyOf", std::move(any)}};
   }
 
   /// One option: its type, or a text with an interpolation.
@@ -179,11 +179,32 @@ class Writer {
       any.push_back({{"type", "null"}});
       schema["anyOf"] = std::move(any);
     } else if (text.find('|') != text.npos) {
-      schema["enum"] = split_type(text, "|");
+      schema = choice(text, rule);
+    } else if (text != "any") {
+      schema["type"] = "string";  // a word or a form: "auto", "DD:HH:MM:SS"
     } else {
-      schema = Json::object();  // "any", or a word this table does not know: nothing is refused
+      schema = Json::object();
     }
     return schema;
+  }
+
+  /// "32|bf16|float": words, which YAML may read as numbers, and types.
+  Json choice(const std::string& text, const std::string& rule) {
+    Json words = Json::array();
+    Json any = Json::array();
+    for (const std::string& part : split_type(text, "|")) {
+      if (part == "int" || part == "float" || part == "bool" || part == "str") {
+        any.push_back(plain(part, rule));
+        continue;
+      }
+      words.push_back(part);
+      const Node value = parse_yaml(part, "choice");
+      if (value.kind() == Node::Kind::kInt) words.push_back(value.as_int());
+    }
+    Json named = {{"enum", std::move(words)}};
+    if (any.empty()) return named;
+    any.push_back(std::move(named));
+    return {{"anyOf", std::move(any)}};
   }
 
   /// One `if` a class: an editor then shows the faults of that class, not of every alternative.
