@@ -71,6 +71,16 @@ void compose_jobs(const ComposeArguments& arguments, const Output& output) {
   print(jobs, output);
 }
 
+/// Without --config-name, a tree that has no file of the usual name is composed without a primary
+/// one.
+void name_primary(const CLI::App& command, ComposeArguments& arguments) {
+  if (command.count("--config-name") > 0) return;
+  const std::filesystem::path usual =
+      std::filesystem::path(arguments.config_path) / (arguments.config_name + ".yaml");
+  std::error_code ignored;
+  if (!std::filesystem::exists(usual, ignored)) arguments.config_name.clear();
+}
+
 /// The last line of stderr for programs: what, which class of the original, where.
 void print_error_line(const config::ComposeError& error) {
   Node line = Node::map();
@@ -83,6 +93,18 @@ void print_error_line(const config::ComposeError& error) {
 }
 
 }  // namespace
+
+std::vector<std::string> with_long_options(std::vector<std::string> words) {
+  for (std::string& argument : words) {
+    for (const auto& [brief, full] :
+         {std::pair("-cp", "--config-path"), {"-cn", "--config-name"}, {"-cd", "--config-dir"}}) {
+      const std::string with_value = std::string(brief) + "=";
+      if (argument == brief) argument = full;
+      if (argument.starts_with(with_value)) argument.replace(0, with_value.size() - 1, full);
+    }
+  }
+  return words;
+}
 
 void add_compose_options(CLI::App& command, ComposeArguments& arguments) {
   command.add_option("--config-path,-p,--cp", arguments.config_path,
@@ -125,7 +147,8 @@ void add_compose_command(CLI::App& app) {
       ->check(CLI::IsMember({"yaml", "json"}));
   command->add_flag("--resolve", output->resolve, "replace every ${...} by its value");
   command->add_flag("--multirun,-m", output->multirun, "print the overrides of each job");
-  command->callback([arguments, output] {
+  command->callback([arguments, output, command] {
+    name_primary(*command, *arguments);
     try {
       output->multirun ? compose_jobs(*arguments, *output) : compose_one(*arguments, *output);
     } catch (const config::ComposeError& error) {

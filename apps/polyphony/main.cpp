@@ -69,8 +69,9 @@ int run(const Words& words) {
     return 0;
   }
   try {
-    Words reversed(words.rbegin(), words.rend());  // as CLI11 wants them
-    app.parse(reversed);
+    Words arguments = polyphony::app::with_long_options(words);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes the last first
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     const bool usage = code != 0 && dynamic_cast<const CLI::RuntimeError*>(&error) == nullptr;
