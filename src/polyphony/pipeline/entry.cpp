@@ -7,7 +7,6 @@
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/pipeline/experiment.h>
-#include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/vote.h>
 
 namespace polyphony::pipeline {
@@ -51,7 +50,7 @@ extern "C" int polyphony_pipeline_entry(const polyphony::pipeline::Request& requ
   if (request.verb == "list") {
     list(request.name);
   } else if (request.verb == "vote") {
-    vote(resolved(request));
+    vote(request);
   } else {
     run_experiment(request);
   }

@@ -16,7 +16,7 @@ config::Node resolved(const Request& request) {
 }
 
 Recording::Recording(const Request& request, const config::Node& config, const std::string& name,
-                     std::int64_t seed)
+                     std::optional<std::int64_t> seed)
     : directory_(record::RunDirectory::resume(request.output_dir)),
       store_(record::default_store_path()),
       csv_(directory_.metrics_csv()) {
