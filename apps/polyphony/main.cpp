@@ -71,7 +71,7 @@ int run(const Words& words) {
     return 0;
   }
   try {
-    std::vector<std::string> arguments = polyphony::app::with_long_options(words);
+    Words arguments = polyphony::app::with_long_options(words);
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes the last first
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {

@@ -60,7 +60,6 @@ int run_or_sweep(const App& app, Source& source, const Arguments& arguments) {
   }
   if (mode == "RUN") {
     Composition composition = source.load(overrides, RunMode::kRun);
-    for (const std::string& text : composition.warnings) warn(text);
     return run_job(JobRun(app, std::move(composition), JobRun::Place::kRun));
   }
   Log log;

@@ -129,8 +129,9 @@ std::optional<Words> flag_values(const App& app, const Words& before, const std:
     values = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"};
   }
   if (flag == "--config-name" || flag == "-cn") {
-    Source source(app, parse_arguments({before.begin(), before.end() - 1}, app.program,
-                                       Overrides::kAnywhere));
+    Source source(
+        app, parse_arguments({before.begin(), before.end() - 1}, app.program, Overrides::kAnywhere),
+        Source::Warnings::kDropped);
     values = source.repository().options("");
   }
   if (values.empty()) return std::nullopt;
@@ -149,7 +150,7 @@ Words candidates(const App& app, const std::string& line) {
   if (word.starts_with('-')) return flags_beginning(word);
   if (const auto found = files(word)) return *found;
   const Arguments arguments = parse_arguments(before, app.program, Overrides::kAnywhere);
-  Source source(app, arguments);
+  Source source(app, arguments, Source::Warnings::kDropped);
   GroupMatches found = groups(source.repository(), word);
   if (found.option) return found.words;
   try {

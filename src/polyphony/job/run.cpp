@@ -62,6 +62,19 @@ class EnvironmentOverride {
   std::vector<std::pair<std::string, std::optional<std::string>>> old_;
 };
 
+/// Hydra's callbacks are Python classes: better no run than one without them.
+void refuse_callbacks(const Node& hydra) {
+  const Node* callbacks = hydra.find("callbacks");
+  if (callbacks == nullptr) return;
+  for (const auto& [name, settings] : callbacks->entries()) {
+    if (settings.find("_target_") == nullptr) continue;
+    throw ConfigError(fmt::format("hydra.callbacks.{}: '{}' is not there", config::python_str(name),
+                                  config::python_str(*settings.find("_target_"))),
+                      "Hydra's callbacks are Python classes; take it away with ~hydra.callbacks." +
+                          config::python_str(name));
+  }
+}
+
 fs::path make_output_directory(const fs::path& wanted, OutputDirectory how, bool has_subdir) {
   if (how == OutputDirectory::kFresh && has_subdir) {
     return record::RunDirectory::create(wanted).path();
@@ -92,6 +105,7 @@ void configure_log(Log& log, const config::Composition& composition, const std::
 
 JobRun::JobRun(const App& app, config::Composition composition, Place place)
     : app_(app), place_(place), composition_(std::move(composition)) {
+  refuse_callbacks(composition_.hydra);
   const Settings settings(composition_);
   fs::path wanted = settings.text(place == Place::kRun     ? "run.dir"
                                   : place == Place::kSweep ? "sweep.dir"

@@ -1,5 +1,6 @@
 #include <polyphony/job/settings.h>
 
+#include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -52,8 +53,9 @@ config::ComposeRequest base_request(const App& app, const Arguments& arguments) 
 
 }  // namespace
 
-Source::Source(const App& app, const Arguments& arguments)
+Source::Source(const App& app, const Arguments& arguments, Warnings warnings)
     : base_(base_request(app, arguments)),
+      warnings_(warnings),
       repository_(config::repository_of(base_)),
       said_(arguments.version_base || app.version_base != "") {}
 
@@ -64,7 +66,14 @@ config::ComposeRequest Source::request(const std::vector<std::string>& overrides
 }
 
 config::Composition Source::compose(const config::ComposeRequest& request) {
-  return config::compose(request, repository_);
+  config::Composition composition = config::compose(request, repository_);
+  for (const auto* texts : {&composition.warnings, &composition.hidden_typos}) {
+    for (const std::string& text : *texts) {
+      if (!warned_.insert(text).second || warnings_ == Warnings::kDropped) continue;
+      fmt::print(stderr, "warning: {}\n", text);
+    }
+  }
+  return composition;
 }
 
 config::Composition Source::load(const std::vector<std::string>& overrides, RunMode mode) {
@@ -84,8 +93,10 @@ config::Composition Source::load_hydra_only(const std::vector<std::string>& over
   return compose(request);
 }
 
-Settings::Settings(const config::Composition& composition) : root_(composition.config) {
-  root_.set("hydra", composition.hydra);
+Settings::Settings(const config::Composition& composition) : root_(Node::map()) {
+  root_.set("hydra", composition.hydra);  // first, as its files are merged first
+  const auto& entries = composition.config.entries();
+  root_.entries().insert(root_.entries().end(), entries.begin(), entries.end());
   context_.hydra = composition.hydra;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +18,11 @@ enum class RunMode { kRun, kMultirun };
 /// once.
 class Source {
  public:
+  /// What becomes of a composition's warnings: printed once each, or dropped.
+  enum class Warnings { kPrinted, kDropped };
+
   /// @throws ComposeError for a directory that is not there, or a file given as --config-path
-  Source(const App& app, const Arguments& arguments);
+  Source(const App& app, const Arguments& arguments, Warnings warnings = Warnings::kPrinted);
 
   /// Composes with the hydra node filled in as Hydra does before a job runs.
   /// In kMultirun the swept keys keep their values of the files. @throws ComposeError
@@ -34,6 +38,8 @@ class Source {
 
  private:
   config::ComposeRequest base_;
+  Warnings warnings_;
+  std::set<std::string> warned_;
   config::Repository repository_;
   bool said_;
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <functional>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -185,20 +186,27 @@ void show_config(Source& source, const Arguments& arguments) {
                                           : settings.root();
   const std::string package = arguments.package.value_or("_global_");
   const bool whole = package == "_global_";
-  const Node* shown = whole ? &root : root.select(package);
-  if (shown == nullptr || shown->is_null()) {
+  std::optional<Node> shown = root;
+  if (!whole) {
+    const Node* written = root.select(package);
+    shown = config::select(root, package, settings.context());
+    // A part stays as it is written; a text that stands for another part is that part.
+    if (shown && written != nullptr && !written->is_scalar()) shown = *written;
+  }
+  if (!shown || shown->is_null()) {
     throw ConfigError(fmt::format("package '{}' not found in config", package),
                       "name a key path of the configuration that --cfg shows");
   }
   if (shown->is_scalar()) {
-    fmt::print("{}\n", config::python_str(config::at_key(root, package, settings.context())));
+    fmt::print("{}\n", config::python_str(*shown));
     return;
   }
   if (!whole) fmt::print("# @package {}\n", package);
-  const Node value = !arguments.resolve ? *shown
-                     : whole            ? config::resolve(root, settings.context())
-                                        : config::at_key(root, package, settings.context());
-  fmt::print("{}", config::to_yaml(value));
+  if (arguments.resolve) {
+    shown = whole ? config::resolve(root, settings.context())
+                  : config::at_key(root, package, settings.context());
+  }
+  fmt::print("{}", config::to_yaml(*shown));
 }
 
 void show_info(Source& source, const std::string& kind, const std::vector<std::string>& overrides) {
