@@ -58,7 +58,7 @@ void merge_maps(Node& into, const Node& from, const MergeOptions& options) {
     Node* old = find_key(into, key);
     if (old == nullptr) {
       if (!options.may_add) unknown_key(into, key, under(options.path, key), value.mark());
-      into.entries().emplace_back(key, value);
+      into.append(key, value);
       continue;
     }
     if (is_container(value) && old->is_string()) {

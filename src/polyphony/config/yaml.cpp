@@ -246,7 +246,7 @@ class Construction {
         return;
       }
     }
-    map.entries().emplace_back(std::move(key), std::move(value));
+    map.append(std::move(key), std::move(value));
   }
 
   std::shared_ptr<const std::string> source_;
