@@ -10,7 +10,7 @@
 #include <polyphony/record/metrics_csv.h>
 #include <polyphony/record/run_directory.h>
 #include <polyphony/record/store.h>
-#include <polyphony/train/callback.h>
+#include <polyphony/train/logger.h>
 
 namespace polyphony::pipeline {
 

@@ -7,7 +7,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>
-#include <polyphony/train/trainer.h>
+#include <polyphony/train/checkpoint.h>
 
 namespace polyphony::tasks {
 namespace {
@@ -141,10 +141,8 @@ void Classification::setup(const data::Dataset& dataset) {
   }
 }
 
-train::StepOutput Classification::step(const data::Batch& batch, Stage stage) {
-  train::StepOutput output;
-  output.logits = model_->forward(batch);
-  if (stage == Stage::kPredict) return output;
+at::Tensor Classification::step(const data::Batch& batch, Stage stage) {
+  const at::Tensor logits = model_->forward(batch);
   namespace functional = torch::nn::functional;
   const at::Tensor& label = batch.at("label");
   auto options = functional::CrossEntropyFuncOptions();
@@ -152,10 +150,47 @@ train::StepOutput Classification::step(const data::Batch& batch, Stage stage) {
     options.label_smoothing(options_.label_smoothing);
     if (weights_.defined()) options.weight(weights_);
   }
-  metrics_[slot(stage)].update(output.logits.detach(), label);
-  output.loss = functional::cross_entropy(output.logits, label, options);
-  return output;
+  const at::Tensor loss = functional::cross_entropy(logits, label, options);
+  metrics_[slot(stage)].update(logits.detach(), label);
+  train::LogOptions whole_epoch;
+  whole_epoch.on_step = false;
+  whole_epoch.on_epoch = true;
+  whole_epoch.sync_dist = true;
+  log(std::string(train::prefix(stage)) + "loss", loss.detach(), whole_epoch);
+  return loss;
 }
+
+at::Tensor Classification::training_step(const data::Batch& batch, std::int64_t) {
+  at::Tensor loss = step(batch, Stage::kTrain);
+  log("train_loss_step", loss.detach());
+  return loss;
+}
+
+void Classification::validation_step(const data::Batch& batch, std::int64_t) {
+  step(batch, Stage::kValidate);
+}
+
+void Classification::test_step(const data::Batch& batch, std::int64_t) {
+  step(batch, Stage::kTest);
+}
+
+at::Tensor Classification::predict_step(const data::Batch& batch, std::int64_t) {
+  return model_->forward(batch);
+}
+
+void Classification::log_metrics(Stage stage) {
+  metrics::MetricCollection& metrics = metrics_[slot(stage)];
+  log_dict(metrics.compute(train::prefix(stage)));
+  metrics.reset();
+}
+
+void Classification::training_epoch_end() { log_metrics(Stage::kTrain); }
+void Classification::validation_epoch_end() { log_metrics(Stage::kValidate); }
+void Classification::test_epoch_end() { log_metrics(Stage::kTest); }
+
+// An evaluation that an error ended has left counts behind.
+void Classification::on_validation_epoch_start() { metrics_[slot(Stage::kValidate)].reset(); }
+void Classification::on_test_epoch_start() { metrics_[slot(Stage::kTest)].reset(); }
 
 NamedTensors Classification::parameters() const {
   NamedTensors parameters;
@@ -181,38 +216,47 @@ void Classification::load_state(const NamedTensors& from, const std::string& sou
 
 void Classification::set_training(bool on) { model_->train(on); }
 
-train::MetricValues Classification::metrics(Stage stage) const {
-  return metrics_[slot(stage)].compute(train::prefix(stage));
-}
-
-void Classification::reset_metrics(Stage stage) { metrics_[slot(stage)].reset(); }
-
-std::vector<std::int64_t> Classification::metric_state(Stage stage) const {
-  return metrics_[slot(stage)].state();
-}
-
-void Classification::load_metric_state(Stage stage, const std::vector<std::int64_t>& counts) {
-  metrics_[slot(stage)].load_state(counts);
-}
-
-std::string Classification::summary() const {
-  std::string text = fmt::format("{:<36} {:<34} {:>12}\n", "layer", "tensors", "parameters");
-  std::int64_t total = 0;
-  std::int64_t trainable = 0;
-  for (const auto& item : model_->named_parameters()) {
-    total += item.value().numel();
-    if (item.value().requires_grad()) trainable += item.value().numel();
+tensor::Value Classification::metric_state() const {
+  tensor::Value counts = tensor::Value::list();
+  for (const std::int64_t count : metrics_[slot(Stage::kTrain)].state()) {
+    counts.append(tensor::Value(count));
   }
+  return counts;
+}
+
+void Classification::load_metric_state(const tensor::Value& state) {
+  std::vector<std::int64_t> counts;
+  for (const tensor::Value& count : state.items()) counts.push_back(count.as_int());
+  metrics_[slot(Stage::kTrain)].load_state(counts);
+}
+
+namespace {
+
+/// How deep a module lies: "" is 0, "encoder" 1, "encoder.conv" 2.
+int depth_of(const std::string& name) {
+  return name.empty() ? 0 : 1 + static_cast<int>(std::count(name.begin(), name.end(), '.'));
+}
+
+std::int64_t parameters_of(const torch::nn::Module& module) {
+  std::int64_t count = 0;
+  for (const at::Tensor& parameter : module.parameters()) count += parameter.numel();
+  return count;
+}
+
+}  // namespace
+
+std::string Classification::summary(int max_depth) const {
+  std::string text = fmt::format("{:<52} {:>12}\n", "module", "parameters");
   for (const auto& item : model_->named_modules("", /*include_self=*/false)) {
-    std::int64_t own = 0;
-    std::string shapes;
-    for (const auto& parameter : item.value()->named_parameters(/*recurse=*/false)) {
-      own += parameter.value().numel();
-      shapes += fmt::format(" {}[{}]", parameter.key(), fmt::join(parameter.value().sizes(), ","));
-    }
-    if (own > 0) text += fmt::format("{:<36} {:<34} {:>12}\n", item.key(), shapes.substr(1), own);
+    if (max_depth >= 0 && depth_of(item.key()) > max_depth) continue;
+    const std::int64_t count = parameters_of(*item.value());
+    if (count > 0) text += fmt::format("{:<52} {:>12}\n", item.key(), count);
   }
-  return text + fmt::format("{} parameters, {} trained\n", total, trainable);
+  std::int64_t trained = 0;
+  for (const at::Tensor& parameter : model_->parameters()) {
+    if (parameter.requires_grad()) trained += parameter.numel();
+  }
+  return text + fmt::format("{} parameters, {} trained\n", parameters_of(*model_), trained);
 }
 
 POLYPHONY_REGISTER(train::Task, Classification, "polyphony.tasks.Classification",
