@@ -1,7 +1,6 @@
 # What Debian gives us; docs/dependencies.md says why each is here.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)

@@ -1,10 +1,10 @@
 #include <polyphony/config/dump.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/config/scalars.h>
 #include <polyphony/config/unicode.h>
@@ -24,6 +24,22 @@ bool is_blank_or_end(const Text& text, std::size_t at) {
 /// Printable beyond ASCII, with allow_unicode.
 bool printable_unicode(char32_t c) {
   return ((c >= 0xA0 && c <= 0xD7FF) || (c >= 0xE000 && c <= 0xFFFD)) && c != 0xFEFF;
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const auto byte = [&](std::size_t k) {
+      return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u;
+    };
+    const unsigned bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += i + k > bytes.size() ? '=' : kAlphabet[bits >> (18 - 6 * k) & 63];
+    }
+  }
+  return out;
 }
 
 /// What PyYAML's emitter learns about a text before it chooses a style.
@@ -198,7 +214,21 @@ class Emitter {
     }
     return python_int(text).has_value() || python_float(text).has_value();
   }
+  /// "!!binary |" and base64 in lines of 76 characters.
+  void write_bytes(const Node& node, bool is_key) {
+    indicator("!!binary", true);
+    const std::string text = base64(node.as_string());
+    if (text.empty() || is_key) return write_double_quoted(decode_utf8(text), false);
+    indicator("|", true);
+    const int indent = indent_ < 0 ? 2 : indent_ + 2;
+    for (std::size_t at = 0; at < text.size(); at += 76) {
+      line_break();
+      raw(std::string(static_cast<std::size_t>(indent), ' ') + text.substr(at, 76));
+    }
+    line_break();
+  }
   void write_scalar(const Node& node, bool is_key) {
+    if (node.is_bytes()) return write_bytes(node, is_key);
     const std::string bytes = plain_text(node);
     const Text text = decode_utf8(bytes);
     const Analysis analysis = analyze(text);
@@ -330,33 +360,140 @@ class Emitter {
   bool quoted_ = false;
 };
 
-nlohmann::ordered_json json_of(const Node& node) {
-  switch (node.kind()) {
-    case Node::Kind::kNull:
-      return nullptr;
-    case Node::Kind::kBool:
-      return node.as_bool();
-    case Node::Kind::kInt:
-      return node.is_big_int() ? nlohmann::ordered_json::parse(node.as_string())
-                               : nlohmann::ordered_json(node.as_int());
-    case Node::Kind::kFloat:
-      if (std::isfinite(node.as_float())) return node.as_float();
-      return std::isnan(node.as_float()) ? "NaN" : node.as_float() < 0 ? "-Infinity" : "Infinity";
-    case Node::Kind::kString:
-      return node.as_string();
-    case Node::Kind::kList: {
-      auto list = nlohmann::ordered_json::array();
-      for (const Node& item : node.items()) list.push_back(json_of(item));
-      return list;
-    }
-    case Node::Kind::kMap: {
-      auto map = nlohmann::ordered_json::object();
-      for (const auto& [key, value] : node.entries()) map[python_str(key)] = json_of(value);
-      return map;
+enum class Tags { kNone, kGolden };
+
+/// Writes JSON without building a tree of it.
+class JsonWriter {
+ public:
+  JsonWriter(int indent, Tags tags) : indent_(indent), tags_(tags) {}
+
+  void write(const Node& node) {
+    switch (node.kind()) {
+      case Node::Kind::kNull:
+        out_ += "null";
+        return;
+      case Node::Kind::kBool:
+        out_ += node.as_bool() ? "true" : "false";
+        return;
+      case Node::Kind::kInt:
+        out_ += python_str(node);
+        return;
+      case Node::Kind::kFloat:
+        return number(node.as_float());
+      case Node::Kind::kString:
+        if (node.is_bytes() && tags_ == Tags::kGolden)
+          return tagged("$bytes", base64(node.as_string()));
+        return text(node.as_string());
+      case Node::Kind::kList:
+        return list(
+            node.items(), [this](const Node& item) { write(item); }, "[]");
+      case Node::Kind::kMap:
+        return map(node);
     }
   }
-  return nullptr;
-}
+  std::string take() { return std::move(out_); }
+
+ private:
+  void number(double value) {
+    if (std::isfinite(value)) {
+      out_ += float_repr(value);
+    } else if (tags_ == Tags::kGolden) {
+      tagged("$float", float_repr(value));
+    } else {
+      text(std::isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
+    }
+  }
+  void tagged(std::string_view tag, const std::string& value) {
+    out_ += '{';
+    text(tag);
+    out_ += indent_ < 0 ? ":" : ": ";
+    text(value);
+    out_ += '}';
+  }
+  void map(const Node& node) {
+    const bool other_keys = std::any_of(
+        node.entries().begin(), node.entries().end(),
+        [](const Node::Item& item) { return !item.first.is_string() || item.first.is_bytes(); });
+    if (!other_keys || tags_ == Tags::kNone) {
+      return list(
+          node.entries(),
+          [this](const Node::Item& item) {
+            text(python_str(item.first));
+            out_ += indent_ < 0 ? ":" : ": ";
+            write(item.second);
+          },
+          "{}");
+    }
+    out_ += '{';
+    text("$map");
+    out_ += indent_ < 0 ? ":" : ": ";
+    list(
+        node.entries(),
+        [this](const Node::Item& item) {
+          out_ += '[';
+          write(item.first);
+          out_ += indent_ < 0 ? "," : ", ";
+          write(item.second);
+          out_ += ']';
+        },
+        "[]");
+    out_ += '}';
+  }
+  template <class Items, class Write>
+  void list(const Items& items, Write write_item, const char* brackets) {
+    out_ += brackets[0];
+    ++depth_;
+    bool first = true;
+    for (const auto& item : items) {
+      if (!first) out_ += ',';
+      first = false;
+      new_line();
+      write_item(item);
+    }
+    --depth_;
+    if (!first) new_line();
+    out_ += brackets[1];
+  }
+  void new_line() {
+    if (indent_ < 0) return;
+    out_ += '\n';
+    out_.append(static_cast<std::size_t>(indent_ * depth_), ' ');
+  }
+  void text(std::string_view value) {
+    out_ += '"';
+    while (!value.empty()) {
+      const char c = value[0];
+      if (static_cast<unsigned char>(c) >= 0x80) {
+        char32_t code = 0xFFFD;
+        const std::size_t size = utf8_size(value, code);
+        append_utf8(out_, size == 0 ? 0xFFFD : code);
+        value.remove_prefix(std::max<std::size_t>(size, 1));
+        continue;
+      }
+      value.remove_prefix(1);
+      if (c == '"' || c == '\\') {
+        out_ += '\\';
+        out_ += c;
+      } else if (c == '\n') {
+        out_ += "\\n";
+      } else if (c == '\t') {
+        out_ += "\\t";
+      } else if (c == '\r') {
+        out_ += "\\r";
+      } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+        out_ += fmt::format("\\u{:04x}", static_cast<int>(c));
+      } else {
+        out_ += c;
+      }
+    }
+    out_ += '"';
+  }
+
+  std::string out_;
+  int indent_;
+  Tags tags_;
+  int depth_ = 0;
+};
 
 }  // namespace
 
@@ -367,8 +504,15 @@ std::string to_yaml(const Node& node) {
 }
 
 std::string to_json(const Node& node, int indent) {
-  using Json = nlohmann::ordered_json;
-  return json_of(node).dump(indent, ' ', false, Json::error_handler_t::replace);
+  JsonWriter writer(indent, Tags::kNone);
+  writer.write(node);
+  return writer.take();
+}
+
+std::string to_tagged_json(const Node& node, int indent) {
+  JsonWriter writer(indent, Tags::kGolden);
+  writer.write(node);
+  return writer.take();
 }
 
 }  // namespace polyphony::config

@@ -1,508 +1,503 @@
 #include <polyphony/config/interpolate.h>
 
 #include <algorithm>
-#include <charconv>
+#include <memory>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <polyphony/base/nearest.h>
 #include <polyphony/config/errors.h>
-#include <polyphony/config/override.h>
+#include <polyphony/config/interpolation_grammar.h>
+#include <polyphony/config/key_path.h>
 #include <polyphony/config/resolvers.h>
 #include <polyphony/config/scalars.h>
 
 namespace polyphony::config {
 namespace {
 
-constexpr int kMaxDepth = 200;
-using Path = std::vector<std::string>;
-
-std::string dotted(const Path& path) { return fmt::format("{}", fmt::join(path, ".")); }
+constexpr int kMaxDepth = 150;
+/// Bounds on what a configuration may grow to by its interpolations.
+constexpr std::size_t kMaxNodes = 1'000'000;
+constexpr std::size_t kMaxText = 16'000'000;
 
 bool has_interpolation(const Node& node) {
-  return node.is_string() && node.as_string().find("${") != std::string::npos;
+  return node.is_string() && !node.is_bytes() && node.as_string().find("${") != std::string::npos;
 }
+
+/// What an interpolation stands for.
+struct Value {
+  Node node;                  ///< where `raw` is null
+  const Node* raw = nullptr;  ///< a mapping or list of the configuration, not yet resolved
+  KeyPath place;              ///< of `raw`
+
+  const Node& shown() const { return raw != nullptr ? *raw : node; }
+};
 
 /// Evaluates texts and nodes against one root.
 class Resolver {
  public:
   Resolver(const Node& root, const ResolveContext& context) : root_(root), context_(context) {}
 
-  /// @param at  where the node stands, for relative keys and messages
-  Node value(const Node& node, Path& at) {
+  /// The node with every ${...} under it replaced. @param at  where the node stands
+  Node value(const Node& node, KeyPath& at) {
     if (node.is_list() || node.is_map()) return container(node, at);
+    if (node.is_missing() && context_.throw_on_missing) {
+      throw ComposeError(
+          "MissingMandatoryValue", fmt::format("Missing mandatory value: {}", dotted(at)),
+          fmt::format("give it a value: {}=<value>", dotted(at)), dotted(at), node.mark());
+    }
     if (!has_interpolation(node)) return node;
-    if (++depth_ > kMaxDepth)
-      fail("InterpolationResolutionError", "the interpolations form a circle", node, at);
-    Node out = Text{*this, node, at, node.as_string()}.whole();
-    --depth_;
+    Node out = finish(evaluate(node, at));
     out.set_mark(node.mark());
     return out;
   }
 
-  [[noreturn]] void fail(const char* type, const std::string& fact, const Node& node,
-                         const Path& at, const std::string& remedy = "") const {
-    const std::string key = dotted(at);
-    throw ComposeError(type, fmt::format("{}: {} (in '{}')", key, fact, python_str(node)), remedy,
-                       key, node.mark());
+  /// The value at a key; nothing where absent or missing. @throws ResolverError for a key that
+  /// leads through a plain value (ConfigTypeError) or into a list by a word (TypeError)
+  std::optional<Value> find(const KeyPath& keys, const KeyPath& base, bool throw_on_missing) {
+    std::vector<std::unique_ptr<Node>> held;
+    const Node* node = raw_at(base);
+    KeyPath at = base;
+    bool raw = true;  // `node` is a part of the configuration, not of a computed value
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!node->is_map() && !node->is_list()) {
+        throw ResolverError{
+            "ConfigTypeError",
+            fmt::format("Error trying to access {}: node `{}` is not a container and thus cannot "
+                        "contain `{}`",
+                        dotted(keys), dotted(KeyPath(keys.begin(), keys.begin() + i)), keys[i])};
+      }
+      if (node->is_list() && !is_index(keys[i])) {
+        throw ResolverError{"TypeError", fmt::format("Index '{}' (str) is not an int", keys[i])};
+      }
+      node = child_of(*node, keys[i]);
+      if (node == nullptr) return std::nullopt;
+      at.push_back(keys[i]);
+      if (node->is_missing()) {
+        if (throw_on_missing) throw ResolverError{"MissingMandatoryValue", dotted(at)};
+        return i + 1 == keys.size() ? std::optional<Value>({*node, nullptr, {}}) : std::nullopt;
+      }
+      if (!raw || !has_interpolation(*node)) continue;
+      Value target = evaluate(*node, at);
+      if (target.raw != nullptr) {
+        node = target.raw;
+        at = std::move(target.place);
+      } else {
+        node = held.emplace_back(std::make_unique<Node>(std::move(target.node))).get();
+        raw = false;
+      }
+    }
+    if (raw && !node->is_scalar()) return Value{{}, node, std::move(at)};
+    return Value{*node, nullptr, {}};
+  }
+
+  Node finish(Value value) {
+    if (value.raw == nullptr) return std::move(value.node);
+    return container(*value.raw, value.place);
   }
 
  private:
-  Node container(const Node& node, Path& at) {
-    Node out = node;
+  friend class Scope;
+
+  /// Marks a text as being evaluated: meeting it again is a circle.
+  struct Active {
+    Active(Resolver& resolver, const Node& node, const KeyPath& at)
+        : resolver_(resolver), node_(&node) {
+      fresh_ = resolver.active_.insert(node_).second;
+      if (!fresh_ || ++resolver.depth_ > kMaxDepth) {
+        if (fresh_) leave();
+        resolver.fail("InterpolationResolutionError", "Recursive interpolation detected", node, at,
+                      "break the circle");
+      }
+    }
+    ~Active() { leave(); }
+    Active(const Active&) = delete;
+    Active& operator=(const Active&) = delete;
+    void leave() {
+      --resolver_.depth_;
+      resolver_.active_.erase(node_);
+    }
+    Resolver& resolver_;
+    const Node* node_;
+    bool fresh_ = false;
+  };
+
+  [[noreturn]] void fail(const std::string& type, const std::string& fact, const Node& node,
+                         const KeyPath& at, const std::string& remedy = "") const {
+    const std::string key = dotted(at);
+    std::string shown = python_str(node);
+    if (shown.size() > 200) shown = shown.substr(0, 200) + "…";
+    throw ComposeError(type, fmt::format("{}: {} (in '{}')", key, fact, shown), remedy, key,
+                       node.mark());
+  }
+
+  Node container(const Node& node, KeyPath& at) {
+    if (++depth_ > kMaxDepth) {
+      fail("InterpolationResolutionError", "nested too deeply, or a circle", node, at);
+    }
+    nodes_ += node.items().size() + node.entries().size();
+    if (nodes_ > kMaxNodes) {
+      fail("InterpolationResolutionError",
+           fmt::format("the interpolations make more than {} values", kMaxNodes), Node("..."), at);
+    }
+    Node out = node.is_list() ? Node::list() : Node::map();
+    out.set_mark(node.mark());
+    out.items().reserve(node.items().size());
+    out.entries().reserve(node.entries().size());
     std::size_t index = 0;
-    for (Node& item : out.items()) {
+    for (const Node& item : node.items()) {
       at.push_back(std::to_string(index++));
-      item = value(item, at);
+      out.items().push_back(value(item, at));
       at.pop_back();
     }
-    for (auto& [key, item] : out.entries()) {
+    for (const auto& [key, item] : node.entries()) {
       at.push_back(python_str(key));
-      item = value(item, at);
+      out.entries().emplace_back(key, value(item, at));
       at.pop_back();
+    }
+    --depth_;
+    return out;
+  }
+
+  const Node* raw_at(const KeyPath& path) const {
+    const Node* node = &root_;
+    for (const std::string& part : path) {
+      const Node* next = node->is_scalar() ? nullptr : child_of(*node, part);
+      if (next == nullptr) return node;
+      node = next;
+    }
+    return node;
+  }
+
+  Value evaluate(const Node& node, const KeyPath& at);
+  friend class Evaluation;
+
+  const Node& root_;
+  const ResolveContext& context_;
+  std::set<const Node*> active_;
+  int depth_ = 0;
+  std::size_t nodes_ = 0;
+  std::size_t text_ = 0;
+  std::unique_ptr<Node> hydra_root_;
+};
+
+/// One text under evaluation; what its resolvers see of the configuration.
+class Evaluation final : public ResolverScope {
+ public:
+  Evaluation(Resolver& resolver, const Node& node, const KeyPath& at)
+      : resolver_(resolver), node_(node), at_(at) {
+    if (!at_.empty()) parent_.assign(at_.begin(), at_.end() - 1);
+  }
+
+  Value run(const Expression& expression) {
+    switch (expression.kind) {
+      case Expression::Kind::kLiteral:
+        return {expression.literal, nullptr, {}};
+      case Expression::Kind::kText:
+        if (expression.parts.size() == 1 && expression.parts[0].is_interpolation()) {
+          return run(expression.parts[0]);
+        }
+        return {Node(joined(expression.parts)), nullptr, {}};
+      case Expression::Kind::kQuoted:
+        return {Node(joined(expression.parts)), nullptr, {}};
+      case Expression::Kind::kList: {
+        Node list = Node::list();
+        for (const Expression& part : expression.parts) list.items().push_back(whole(part));
+        return {std::move(list), nullptr, {}};
+      }
+      case Expression::Kind::kMap: {
+        Node map = Node::map();
+        for (std::size_t i = 0; i + 1 < expression.parts.size(); i += 2) {
+          put(map, whole(expression.parts[i]), whole(expression.parts[i + 1]));
+        }
+        return {std::move(map), nullptr, {}};
+      }
+      case Expression::Kind::kKey:
+        return look_up(key_text(expression.parts, expression.parts.size()));
+      case Expression::Kind::kCall:
+        return {call(expression), nullptr, {}};
+    }
+    return {};
+  }
+
+  std::optional<Node> select(const std::string& key) override {
+    KeyPath base;
+    const std::optional<std::string> rest = root_of(key, base);
+    if (!rest) throw ResolverError{"ConfigKeyError", fmt::format("Error resolving key '{}'", key)};
+    try {
+      const std::optional<Value> found =
+          resolver_.find(rest->empty() ? KeyPath{} : split_key(*rest), base, false);
+      if (!found) return std::nullopt;
+      return resolver_.finish(*found);
+    } catch (const ResolverError& error) {
+      if (error.type == "ConfigTypeError") return std::nullopt;
+      throw;
+    }
+  }
+
+  std::optional<Node> select_hydra(const std::string& key) override {
+    if (!resolver_.hydra_root_) {
+      resolver_.hydra_root_ = std::make_unique<Node>(resolver_.root_);
+      resolver_.hydra_root_->set("hydra", resolver_.context_.hydra);
+    }
+    Resolver inside(*resolver_.hydra_root_, resolver_.context_);
+    inside.depth_ = resolver_.depth_ + 1;
+    KeyPath path = split_key(key);
+    try {
+      const std::optional<Value> found = inside.find(path, {"hydra"}, false);
+      if (!found) return std::nullopt;
+      return inside.finish(*found);
+    } catch (const ResolverError& error) {
+      if (error.type == "ConfigTypeError") return std::nullopt;
+      throw;
+    }
+  }
+
+  Node decode(const std::string& text) override {
+    try {
+      return resolver_.finish(run(parse_element(text)));
+    } catch (const ComposeError& error) {
+      if (error.original_class() != "GrammarParseError") throw;
+      throw ResolverError{"GrammarParseError", error.what()};
+    }
+  }
+
+  Node adopt(const Node& value) override {
+    Resolver inside(resolver_.root_, resolver_.context_);
+    inside.depth_ = resolver_.depth_ + 1;
+    KeyPath at = at_;
+    return inside.value(value, at);
+  }
+
+  std::string caller() const override { return dotted(at_); }
+  const ResolveContext& context() const override { return resolver_.context_; }
+
+ private:
+  Node whole(const Expression& expression) { return resolver_.finish(run(expression)); }
+
+  static void put(Node& map, Node key, Node value) {
+    for (auto& [name, old] : map.entries()) {
+      if (!same_key(name, key)) continue;
+      old = std::move(value);
+      return;
+    }
+    map.entries().emplace_back(std::move(key), std::move(value));
+  }
+
+  /// The parts as Python's str() shows them: a mapping with its ${...} as written.
+  std::string joined(const std::vector<Expression>& parts) {
+    std::string out;
+    for (const Expression& part : parts) out += python_str(run(part).shown());
+    resolver_.text_ += out.size();
+    if (resolver_.text_ > kMaxText) {
+      resolver_.fail("InterpolationResolutionError",
+                     fmt::format("the interpolations make more than {} characters", kMaxText),
+                     node_, at_);
     }
     return out;
   }
 
-  static const Node* child(const Node& node, const std::string& part) {
-    if (node.is_map()) {
-      for (const auto& [key, item] : node.entries()) {
-        if (python_str(key) == part) return &item;
+  std::string key_text(const std::vector<Expression>& parts, std::size_t count) {
+    std::string key;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Value part = run(parts[i]);
+      if (!part.shown().is_string()) {
+        resolver_.fail("InterpolationResolutionError",
+                       fmt::format("a key made of ${{...}} must be a string, not {} ({})",
+                                   python_repr(part.shown()), Node::kind_name(part.shown().kind())),
+                       node_, at_, "str() has no counterpart here: write the key as text");
       }
-      return nullptr;
+      key += part.shown().as_string();
     }
-    std::size_t index = 0;
-    const char* end = part.data() + part.size();
-    const auto parsed = std::from_chars(part.data(), end, index);
-    const bool good = parsed.ec == std::errc{} && parsed.ptr == end && index < node.items().size();
-    return good ? &node.items()[index] : nullptr;
+    return key;
   }
 
-  /// The resolved value at an absolute path; nothing where absent.
-  std::optional<Node> select(const Path& path) {
-    const Node* node = &root_;
-    Node held;
-    Path at;
-    for (const std::string& part : path) {
-      if (has_interpolation(*node)) {
-        held = value(*node, at);
-        node = &held;
-      }
-      node = child(*node, part);
-      if (node == nullptr) return std::nullopt;
-      at.push_back(part);
-    }
-    return value(*node, at);
+  /// Takes the leading dots: "." is the level of the text itself. Nothing for too many.
+  std::optional<std::string> root_of(const std::string& key, KeyPath& base) const {
+    const std::size_t dots = std::min(key.find_first_not_of('.'), key.size());
+    if (dots == 0) return key;
+    if (dots - 1 > parent_.size()) return std::nullopt;
+    base.assign(parent_.begin(), parent_.end() - static_cast<std::ptrdiff_t>(dots - 1));
+    return key.substr(dots);
   }
 
-  std::string nearest_key(const Path& path) const {
-    const Node* node = &root_;
-    for (const std::string& part : path) {
-      const Node* next = child(*node, part);
-      if (next != nullptr) {
-        node = next;
-        continue;
-      }
-      std::vector<std::string> keys;
-      for (const auto& [key, item] : node->entries()) keys.push_back(python_str(key));
-      return base::nearest(part, keys);
+  Value look_up(const std::string& key) {
+    KeyPath base;
+    const std::optional<std::string> rest = root_of(key, base);
+    if (!rest) {
+      resolver_.fail("InterpolationKeyError",
+                     fmt::format("Error resolving key '{}': more dots than levels", key), node_,
+                     at_);
     }
-    return "";
+    const KeyPath keys = split_key(*rest);
+    try {
+      std::optional<Value> found = resolver_.find(keys, base, true);
+      if (!found) not_found(*rest, keys, base);
+      const bool is_parent = found->raw != nullptr && found->place.size() <= parent_.size() &&
+                             std::equal(found->place.begin(), found->place.end(), parent_.begin());
+      if (is_parent) {
+        resolver_.fail("InterpolationResolutionError", "Interpolation to parent node detected",
+                       node_, at_, "a mapping cannot contain itself");
+      }
+      return *std::move(found);
+    } catch (const ResolverError& error) {
+      if (error.type == "MissingMandatoryValue") {
+        resolver_.fail("InterpolationToMissingValueError",
+                       fmt::format("Missing mandatory value: {}", error.what), node_, at_,
+                       fmt::format("give it a value: {}=<value>", error.what));
+      }
+      resolver_.fail(
+          "InterpolationResolutionError",
+          fmt::format("{} raised while resolving interpolation: {}", error.type, error.what), node_,
+          at_);
+    }
   }
 
-  /// One string under evaluation.
-  struct Text {
-    Resolver& resolver;
-    const Node& node;
-    Path& at;
-    const std::string& text;
-    std::size_t pos = 0;
+  [[noreturn]] void not_found(const std::string& key, const KeyPath& keys,
+                              const KeyPath& base) const {
+    const Node* node = resolver_.raw_at(base);
+    std::string near;
+    for (const std::string& part : keys) {
+      const Node* next = node->is_scalar() ? nullptr : child_of(*node, part);
+      if (next == nullptr) {
+        std::vector<std::string> names;
+        for (const auto& [name, item] : node->entries()) names.push_back(python_str(name));
+        near = base::nearest(part, names);
+        break;
+      }
+      node = next;
+    }
+    std::string remedy = near.empty() ? "" : fmt::format("did you mean '{}'? Else ", near);
+    remedy += key.starts_with('.')
+                  ? "define it beside the text, or correct the name"
+                  : fmt::format(
+                        "write '{0}: VALUE' into a file of the composition, or +{0}=VALUE "
+                        "on the command line",
+                        key);
+    resolver_.fail("InterpolationKeyError", fmt::format("Interpolation key '{}' not found", key),
+                   node_, at_, remedy);
+  }
 
-    [[noreturn]] void bad(const std::string& why) const {
-      resolver.fail(
-          "GrammarParseError", fmt::format("column {}: {}", pos + 1, why), node, at,
-          "an interpolation is ${key.path} or ${resolver:argument,...}; \\${ writes it plainly");
+  Node call(const Expression& expression) {
+    const std::string name = key_text(expression.parts, expression.names);
+    std::vector<Node> arguments;
+    for (std::size_t i = expression.names; i < expression.parts.size(); ++i) {
+      arguments.push_back(whole(expression.parts[i]));
     }
-    char peek() const { return pos < text.size() ? text[pos] : '\0'; }
-    bool starts() const { return text.compare(pos, 2, "${") == 0; }
-    bool take(char c) {
-      if (peek() != c || pos >= text.size()) return false;
-      ++pos;
-      return true;
+    std::optional<Node> result;
+    try {
+      result = call_resolver(name, arguments, *this);
+    } catch (const ResolverError& error) {
+      resolver_.fail(
+          "InterpolationResolutionError",
+          fmt::format("{} raised while resolving interpolation: {}", error.type, error.what), node_,
+          at_);
     }
-    void blanks() {
-      while (peek() == ' ' || peek() == '\t') ++pos;
-    }
+    if (result) return *std::move(result);
+    const std::vector<std::string> known = resolver_names(resolver_.context_);
+    const std::string near = base::nearest(name, known);
+    resolver_.fail("UnsupportedInterpolationType", fmt::format("no resolver is named '{}'", name),
+                   node_, at_,
+                   fmt::format("{}known: {}", near.empty() ? "" : "did you mean '" + near + "'? ",
+                               fmt::join(known, ", ")));
+  }
 
-    /// Plain text with interpolations; alone, an interpolation keeps its type.
-    Node whole() {
-      std::string out;
-      Node single;
-      int pieces = 0;
-      bool plain = false;
-      while (pos < text.size()) {
-        const std::size_t slashes = std::min(text.find_first_not_of('\\', pos), text.size()) - pos;
-        if (text.compare(pos + slashes, 2, "${") == 0) {
-          out.append(slashes / 2, '\\');
-          plain |= slashes > 0;
-          pos += slashes;
-          if (slashes % 2 == 1) {
-            out += "${";
-            pos += 2;
-            continue;
-          }
-          single = interpolation();
-          out += python_str(single);
-          ++pieces;
-          continue;
-        }
-        const std::size_t step = std::max<std::size_t>(slashes, 1);
-        out += text.substr(pos, step);
-        pos += step;
-        plain = true;
-      }
-      return pieces == 1 && !plain ? single : Node(out);
-    }
-
-    Node interpolation() {
-      pos += 2;
-      blanks();
-      std::size_t ups = 0;
-      while (take('.')) ++ups;
-      std::string head;
-      Path parts;
-      bool resolver_possible = ups == 0;
-      head = key_text();
-      parts.push_back(head);
-      while (true) {
-        if (resolver_possible && peek() == ':') {
-          ++pos;
-          return call(dotted(parts));
-        }
-        if (take('.')) {
-          parts.push_back(key_text());
-        } else if (take('[')) {
-          resolver_possible = false;
-          if (parts.size() == 1 && parts[0].empty()) parts.clear();
-          parts.push_back(key_text());
-          if (!take(']')) bad("']' is missing");
-        } else {
-          break;
-        }
-      }
-      blanks();
-      if (!take('}')) bad(pos < text.size() ? "not understood inside ${...}" : "'}' is missing");
-      return lookup(parts, ups);
-    }
-
-    std::string key_text() {
-      std::string key;
-      while (pos < text.size()) {
-        if (starts()) {
-          const Node part = interpolation();
-          if (!part.is_string()) {
-            resolver.fail(
-                "InterpolationResolutionError",
-                fmt::format("a key made of ${{...}} must be a string, not {}", python_repr(part)),
-                node, at);
-          }
-          key += part.as_string();
-          continue;
-        }
-        const char c = text[pos];
-        if (std::string_view("{}[].:, \t'\"\\()=").find(c) != std::string_view::npos) break;
-        key += c;
-        ++pos;
-      }
-      return key;
-    }
-
-    Node lookup(const Path& parts, std::size_t ups) {
-      Path path;
-      if (ups > 0) {
-        if (ups > at.size())
-          resolver.fail("InterpolationKeyError", "more dots than levels", node, at);
-        path.assign(at.begin(), at.end() - static_cast<std::ptrdiff_t>(ups));
-      }
-      for (const std::string& part : parts) {
-        if (part.empty() && ups == 0) bad("a key is missing");
-        if (!part.empty()) path.push_back(part);
-      }
-      std::optional<Node> found = resolver.select(path);
-      if (!found) {
-        const std::string near = resolver.nearest_key(path);
-        resolver.fail("InterpolationKeyError",
-                      fmt::format("Interpolation key '{}' not found", dotted(path)), node, at,
-                      near.empty() ? "" : fmt::format("did you mean '{}'?", near));
-      }
-      if (found->is_missing()) {
-        resolver.fail("InterpolationToMissingValueError",
-                      fmt::format("Missing mandatory value: {}", dotted(path)), node, at,
-                      fmt::format("give it a value: {}=<value>", dotted(path)));
-      }
-      return *found;
-    }
-
-    Node quoted() {
-      const char quote = text[pos++];
-      std::string body;
-      for (; pos < text.size(); ++pos) {
-        if (text[pos] == '\\' && pos + 1 < text.size() &&
-            (text[pos + 1] == quote || text[pos + 1] == '\\')) {
-          if (text[pos + 1] == quote) {
-            body += text[++pos];
-            continue;
-          }
-        }
-        if (text[pos] == quote) {
-          ++pos;
-          Node inner(body);
-          inner.set_mark(node.mark());
-          Text nested{resolver, inner, at, inner.as_string()};
-          const Node out = nested.whole();
-          return Node(python_str(out));
-        }
-        body += text[pos];
-      }
-      bad("the quote is not closed");
-    }
-
-    Node element() {
-      blanks();
-      if (peek() == '\'' || peek() == '"') {
-        Node out = quoted();
-        blanks();
-        return out;
-      }
-      if (peek() == '[') return list();
-      if (peek() == '{') return dict();
-      return word(true);
-    }
-    Node list() {
-      take('[');
-      Node out = Node::list();
-      blanks();
-      if (!take(']')) {
-        do out.items().push_back(element());
-        while (take(','));
-        if (!take(']')) bad("']' is missing");
-      }
-      blanks();
-      return out;
-    }
-    Node dict() {
-      take('{');
-      Node out = Node::map();
-      blanks();
-      if (!take('}')) {
-        do {
-          blanks();
-          Node key = word(false);
-          if (!take(':')) bad("':' is missing");
-          out.entries().emplace_back(std::move(key), element());
-        } while (take(','));
-        if (!take('}')) bad("'}' is missing");
-      }
-      blanks();
-      return out;
-    }
-    Node word(bool colons) {
-      std::string out;
-      Node single;
-      std::size_t keep = 0;
-      int pieces = 0;
-      bool plain = false, escaped = false;
-      while (pos < text.size()) {
-        const char c = text[pos];
-        if (starts()) {
-          single = interpolation();
-          out += python_str(single);
-          keep = out.size();
-          ++pieces;
-          continue;
-        }
-        if (c == '\\' && pos + 1 < text.size() &&
-            std::string_view("\\()[]{}:=, \t").find(text[pos + 1]) != std::string_view::npos) {
-          out += text[pos + 1];
-          pos += 2;
-          keep = out.size();
-          escaped = plain = true;
-          continue;
-        }
-        if (std::string_view("{}[](),='\"!#&^~;<>`").find(c) != std::string_view::npos ||
-            (c == ':' && !colons) || static_cast<unsigned char>(c) >= 0x80) {
-          break;
-        }
-        out += c;
-        ++pos;
-        if (c != ' ' && c != '\t') {
-          keep = out.size();
-          plain = true;
-        }
-      }
-      if (pieces == 1 && !plain) return single;
-      out.resize(keep);
-      return escaped || pieces > 0 || out.empty() ? Node(out) : type_override_word(out);
-    }
-
-    Node call(const std::string& name) {
-      std::vector<Node> arguments;
-      blanks();
-      if (!take('}')) {
-        do arguments.push_back(element());
-        while (take(','));
-        if (!take('}')) bad(pos < text.size() ? "not understood in an argument" : "'}' is missing");
-      }
-      try {
-        return run(name, arguments);
-      } catch (const ResolverError& error) {
-        resolver.fail(
-            "InterpolationResolutionError",
-            fmt::format("{} raised while resolving interpolation: {}", error.type, error.what),
-            node, at);
-      }
-    }
-
-    std::optional<Node> select_argument(const Node& key) {
-      std::string name = python_str(key);
-      Path path;
-      std::size_t ups = name.find_first_not_of('.');
-      if (ups == std::string::npos) ups = name.size();
-      if (ups > at.size()) return std::nullopt;
-      if (ups > 0) path.assign(at.begin(), at.end() - static_cast<std::ptrdiff_t>(ups));
-      std::replace(name.begin(), name.end(), '[', '.');
-      std::erase(name, ']');
-      for (std::size_t from = ups; from < name.size();) {
-        const std::size_t dot = std::min(name.find('.', from), name.size());
-        if (dot > from) path.push_back(name.substr(from, dot - from));
-        from = dot + 1;
-      }
-      return resolver.select(path);
-    }
-
-    Node mapping_argument(const Node& argument, const std::string& name) {
-      if (argument.is_map()) return argument;
-      if (!argument.is_string())
-        throw ResolverError{"TypeError", name + " takes a mapping or its key"};
-      std::optional<Node> found = select_argument(argument);
-      if (!found)
-        throw ResolverError{"ConfigKeyError",
-                            fmt::format("Key not found: '{}'", argument.as_string())};
-      if (!found->is_map()) throw ResolverError{"TypeError", name + " takes a mapping or its key"};
-      return *found;
-    }
-
-    Node run(const std::string& name, const std::vector<Node>& arguments) {
-      const auto count = [&](std::size_t least, std::size_t most) {
-        if (arguments.size() >= least && arguments.size() <= most) return;
-        throw ResolverError{"TypeError",
-                            fmt::format("{} does not take {} arguments", name, arguments.size())};
-      };
-      if (name == "oc.env") return resolve_env(arguments, resolver.context_);
-      if (name == "now") return resolve_now(arguments, resolver.context_);
-      if (name == "oc.select") {
-        count(1, 2);
-        std::optional<Node> found = select_argument(arguments[0]);
-        if (found && !found->is_missing()) return *found;
-        return arguments.size() == 2 ? arguments[1] : Node();
-      }
-      if (name == "oc.decode") {
-        count(1, 1);
-        return decode(arguments[0]);
-      }
-      if (name == "oc.create") {
-        count(1, 1);
-        return arguments[0];
-      }
-      if (name == "oc.dict.keys" || name == "oc.dict.values") {
-        count(1, 1);
-        const Node map = mapping_argument(arguments[0], name);
-        if (name == "oc.dict.keys") return resolve_dict_keys(map);
-        Node values = Node::list();
-        for (const auto& [key, item] : map.entries()) values.items().push_back(item);
-        return values;
-      }
-      if (name == "oc.deprecated") {
-        count(1, 2);
-        std::optional<Node> found = select_argument(arguments[0]);
-        if (!found) {
-          throw ResolverError{"ConfigKeyError",
-                              fmt::format("In oc.deprecated resolver at '{}': Key not found: '{}'",
-                                          dotted(at), python_str(arguments[0]))};
-        }
-        if (resolver.context_.warn) {
-          resolver.context_.warn(
-              fmt::format("'{}' is deprecated. Change your code and config to use '{}'", dotted(at),
-                          python_str(arguments[0])));
-        }
-        return *found;
-      }
-      if (name == "hydra") {
-        count(1, 2);
-        Node all = resolver.root_;
-        all.set("hydra", resolver.context_.hydra);
-        Resolver inside(all, resolver.context_);
-        inside.depth_ = resolver.depth_ + 1;
-        Path path{"hydra"};
-        std::string rest = python_str(arguments[0]);
-        for (std::size_t from = 0; from < rest.size();) {
-          const std::size_t dot = std::min(rest.find('.', from), rest.size());
-          path.push_back(rest.substr(from, dot - from));
-          from = dot + 1;
-        }
-        const std::optional<Node> found = inside.select(path);
-        return found ? *found : arguments.size() == 2 ? arguments[1] : Node();
-      }
-      static const std::vector<std::string> kKnown{"oc.env",    "oc.select",     "oc.decode",
-                                                   "oc.create", "oc.dict.keys",  "oc.dict.values",
-                                                   "now",       "oc.deprecated", "hydra"};
-      const std::string near = base::nearest(name, kKnown);
-      resolver.fail("UnsupportedInterpolationType", fmt::format("no resolver is named '{}'", name),
-                    node, at,
-                    fmt::format("{}known: {}", near.empty() ? "" : "did you mean '" + near + "'? ",
-                                fmt::join(kKnown, ", ")));
-    }
-
-    Node decode(const Node& argument) {
-      if (argument.is_null()) return argument;
-      if (!argument.is_string()) {
-        throw ResolverError{
-            "TypeError", fmt::format("`oc.decode` can only take strings or None as input, but `{}` "
-                                     "is of type {}",
-                                     python_str(argument), Node::kind_name(argument.kind()))};
-      }
-      Text inner{resolver, node, at, argument.as_string()};
-      try {
-        const std::string& body = argument.as_string();
-        if (body.empty()) inner.bad("nothing to decode");
-        if (body.front() == ' ' || body.back() == ' ') return argument;
-        Node out = inner.element();
-        if (inner.pos != body.size()) inner.bad("not understood");
-        return out;
-      } catch (const ComposeError& error) {
-        if (error.original_class() != "GrammarParseError") throw;
-        throw ResolverError{"GrammarParseError", error.what()};
-      }
-    }
-  };
-
-  const Node& root_;
-  const ResolveContext& context_;
-  int depth_ = 0;
+  Resolver& resolver_;
+  const Node& node_;
+  const KeyPath& at_;
+  KeyPath parent_;
 };
+
+Value Resolver::evaluate(const Node& node, const KeyPath& at) {
+  const Active active(*this, node, at);
+  Expression expression;
+  try {
+    expression = parse_interpolations(node.as_string());
+  } catch (const ComposeError& error) {
+    fail(error.original_class(), error.fact(), node, at, error.remedy());
+  }
+  if (++nodes_ > kMaxNodes) {
+    fail("InterpolationResolutionError", "too many interpolations to resolve", node, at);
+  }
+  return Evaluation(*this, node, at).run(expression);
+}
 
 }  // namespace
 
 Node resolve(const Node& root, const ResolveContext& context) {
-  Path at;
+  KeyPath at;
   return Resolver(root, context).value(root, at);
 }
 
 Node resolve_text(const std::string& text, const Node& root, const ResolveContext& context,
                   const std::string& key) {
-  Path at{key};
-  return Resolver(root, context).value(Node(text), at);
+  KeyPath at{key};
+  if (key.find('.') != std::string::npos) at = split_key(key);
+  const Node node(text);
+  return Resolver(root, context).value(node, at);
+}
+
+std::optional<Node> select(const Node& root, const std::string& key,
+                           const ResolveContext& context) {
+  Resolver resolver(root, context);
+  try {
+    const std::optional<Value> found = resolver.find(split_key(key), {}, false);
+    if (!found || found->shown().is_missing()) return std::nullopt;
+    return resolver.finish(*found);
+  } catch (const ResolverError& error) {
+    if (error.type == "ConfigTypeError") return std::nullopt;
+    throw ComposeError(error.type, fmt::format("'{}': {}", key, error.what),
+                       "an item of a list is named by its number", key);
+  }
+}
+
+Node at_key(const Node& root, const std::string& key, const ResolveContext& context) {
+  Resolver resolver(root, context);
+  KeyPath at;
+  const Node* node = &root;
+  for (const std::string& part : split_key(key)) {
+    const Node* next = node->is_scalar() ? nullptr : child_of(*node, part);
+    at.push_back(part);
+    if (next == nullptr && has_interpolation(*node)) {
+      if (std::optional<Node> found = select(root, key, context)) return *std::move(found);
+    }
+    if (next == nullptr) {
+      std::vector<std::string> names;
+      for (const auto& [name, item] : node->entries()) names.push_back(python_str(name));
+      const std::string near = base::nearest(part, names);
+      throw ComposeError("ConfigKeyError", fmt::format("Key '{}' is not in struct", dotted(at)),
+                         near.empty() ? "" : fmt::format("did you mean '{}'?", near), dotted(at),
+                         node->mark());
+    }
+    node = next;
+  }
+  if (node->is_missing()) {
+    throw ComposeError("MissingMandatoryValue", fmt::format("Missing mandatory value: {}", key),
+                       fmt::format("give it a value: {}=<value>", key), key, node->mark());
+  }
+  return resolver.value(*node, at);
+}
+
+void check_interpolations(const Node& node, const std::string& key) {
+  if (has_interpolation(node)) {
+    try {
+      parse_interpolations(node.as_string());
+    } catch (const ComposeError& error) {
+      throw ComposeError(error.original_class(),
+                         key.empty() ? error.fact() : key + ": " + error.fact(), error.remedy(),
+                         key, node.mark());
+    }
+  }
+  std::size_t index = 0;
+  for (const Node& item : node.items()) {
+    check_interpolations(item, fmt::format("{}[{}]", key, index++));
+  }
+  for (const auto& [name, item] : node.entries()) {
+    if (item.is_scalar() && !has_interpolation(item)) continue;
+    check_interpolations(item, key.empty() ? python_str(name) : key + "." + python_str(name));
+  }
 }
 
 }  // namespace polyphony::config

@@ -1,8 +1,5 @@
 #include <polyphony/config/merge.h>
 
-#include <charconv>
-#include <vector>
-
 #include <fmt/format.h>
 
 #include <polyphony/base/nearest.h>
@@ -12,205 +9,79 @@
 namespace polyphony::config {
 namespace {
 
-std::string join(const std::string& path, const std::string& key) {
-  return path.empty() ? key : path + "." + key;
-}
-
 Node* find_key(Node& map, const Node& key) {
+  if (key.is_string()) return map.find(key.as_string());
   for (auto& [name, value] : map.entries()) {
-    if (name == key) return &value;
+    if (same_key(name, key)) return &value;
   }
   return nullptr;
 }
 
-std::vector<std::string> split(const std::string& path) {
-  std::vector<std::string> parts;
-  std::size_t at = 0;
-  while (at <= path.size()) {
-    const std::size_t dot = std::min(path.find('.', at), path.size());
-    parts.push_back(path.substr(at, dot - at));
-    at = dot + 1;
-  }
-  return parts;
+std::string under(const std::string& path, const Node& key) {
+  return path.empty() ? python_str(key) : path + "." + python_str(key);
 }
 
-Node* list_item(Node& list, const std::string& part) {
-  std::size_t index = 0;
-  const char* end = part.data() + part.size();
-  const auto result = std::from_chars(part.data(), end, index);
-  const bool good = result.ec == std::errc{} && result.ptr == end && index < list.items().size();
-  return good ? &list.items()[index] : nullptr;
-}
+bool is_container(const Node& node) { return node.is_map() || node.is_list(); }
 
-Node* child(Node& node, const std::string& part) {
-  return node.is_list() ? list_item(node, part) : node.find(part);
-}
-
-std::vector<std::string> keys_of(const Node& node) {
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : node.entries()) keys.push_back(python_str(key));
-  return keys;
-}
-
-[[noreturn]] void unknown_key(const Override& change, const Node& parent, const std::string& part,
-                              const std::string& path) {
-  const std::string near = base::nearest(part, keys_of(parent));
-  const std::string full = join(path, part);
-  std::string remedy;
-  if (!near.empty()) remedy = fmt::format("did you mean '{}'? ", join(path, near));
-  remedy += fmt::format("To append to your config use +{}={}", change.key, change.value_text());
-  throw ComposeError(
-      "ConfigCompositionException",
-      fmt::format("Could not override '{}'. Key '{}' is not in struct (full key: {})", change.key,
-                  part, full),
-      remedy, full, change.value.mark());
-}
-
-/// Merges a mapping value of an override; unknown keys are errors unless the override adds.
-void merge_known(Node& into, const Node& from, const Override& change, const std::string& path) {
-  for (const auto& [key, value] : from.entries()) {
-    Node* old = find_key(into, key);
-    if (old == nullptr) unknown_key(change, into, python_str(key), path);
-    if (old->is_map() && value.is_map()) {
-      merge_known(*old, value, change, join(path, python_str(key)));
-    } else {
-      *old = value;
-    }
+/// A text that stands for a mapping or list gives way to a copy of it before it is merged over.
+void dereference(Node& old, const MergeOptions& options, const std::string& path) {
+  if (options.root == nullptr || !old.is_string() || !old.as_string().starts_with("${")) return;
+  try {
+    Node target = resolve_text(old.as_string(), *options.root, {}, path);
+    if (is_container(target)) old = std::move(target);
+  } catch (const ComposeError&) {
+    // what cannot be resolved is replaced like any other text
   }
 }
 
-void change_value(Node& root, const Override& change) {
-  Node* node = &root;
-  std::string path;
-  for (const std::string& part : split(change.key)) {
-    Node* next = child(*node, part);
-    if (next == nullptr) unknown_key(change, *node, part, path);
-    path = join(path, part);
-    node = next;
-  }
-  if (node->is_map() && change.value.is_map()) {
-    merge_known(*node, change.value, change, change.key);
-  } else {
-    *node = change.value;
-  }
+[[noreturn]] void unknown_key(const Node& into, const Node& key, const std::string& path,
+                              const Mark& mark) {
+  std::vector<std::string> known;
+  for (const auto& [name, value] : into.entries()) known.push_back(python_str(name));
+  const std::string near = base::nearest(python_str(key), known);
+  throw ComposeError("ConfigKeyError",
+                     fmt::format("{}: key '{}' is not in struct", path, python_str(key)),
+                     near.empty() ? "" : fmt::format("did you mean '{}'?", near), path, mark);
 }
 
-void add_value(Node& root, const Override& change) {
-  Node* node = &root;
-  for (const std::string& part : split(change.key)) {
-    if (node->is_list()) {
-      node = list_item(*node, part);
-      if (node == nullptr) {
-        throw ComposeError(
-            "ConfigCompositionException",
-            fmt::format("Could not append '{}': no list item '{}'", change.key, part),
-            "give the whole list instead", change.key, change.value.mark());
-      }
-      continue;
-    }
-    Node* next = node->find(part);
-    if (next == nullptr) {
-      if (!node->is_map()) {
-        *node = Node::map();
-        node->set_mark(change.value.mark());
-      }
-      next = &node->set(part, Node());
-    }
-    node = next;
-  }
-  if (node->is_map() && change.value.is_map()) {
-    merge(*node, change.value, change.key);
-  } else {
-    *node = change.value;
-  }
+[[noreturn]] void clash(const Node& old, const Node& value, const std::string& path) {
+  const std::string place = old.mark().text();
+  throw ComposeError("ConfigTypeError",
+                     fmt::format("{}a {} cannot be merged over a {}{}",
+                                 path.empty() ? "" : path + ": ", Node::kind_name(value.kind()),
+                                 Node::kind_name(old.kind()), place.empty() ? "" : " of " + place),
+                     "give the same kind of value in both places", path, value.mark());
 }
 
-void delete_value(Node& root, const Override& change) {
-  const std::size_t dot = change.key.rfind('.');
-  Node* parent = &root;
-  if (dot != std::string::npos) {
-    for (const std::string& part : split(change.key.substr(0, dot))) {
-      parent = parent == nullptr ? nullptr : child(*parent, part);
-    }
-  }
-  const std::string last = dot == std::string::npos ? change.key : change.key.substr(dot + 1);
-  Node* node = parent == nullptr ? nullptr : child(*parent, last);
-  Mark mark{std::make_shared<const std::string>("override " + change.text), 0};
-  if (node == nullptr || node->is_null()) {
-    const std::string near = parent == nullptr ? "" : base::nearest(last, keys_of(*parent));
-    throw ComposeError(
-        "ConfigCompositionException",
-        fmt::format("Could not delete from config. '{}' does not exist.", change.key),
-        near.empty() ? "" : fmt::format("did you mean '{}'?", near), change.key, mark);
-  }
-  if (change.has_value && !change.value.is_null() && !(*node == change.value)) {
-    throw ComposeError(
-        "ConfigCompositionException",
-        fmt::format("Could not delete from config. The value of '{}' is {} and not {}.", change.key,
-                    python_str(*node), python_str(change.value)),
-        fmt::format("~{} deletes whatever the value is", change.key), change.key, mark);
-  }
-  if (parent->is_list()) {
-    parent->items().erase(parent->items().begin() + (node - parent->items().data()));
-  } else {
-    parent->erase(last);
-  }
-}
-
-}  // namespace
-
-void merge(Node& into, const Node& from, const std::string& path) {
-  if (!into.is_map() || !from.is_map()) {
-    if (from.is_missing() && !into.is_null()) return;
-    into = from;
-    return;
-  }
+void merge_maps(Node& into, const Node& from, const MergeOptions& options) {
   for (const auto& [key, value] : from.entries()) {
     Node* old = find_key(into, key);
     if (old == nullptr) {
+      if (!options.may_add) unknown_key(into, key, under(options.path, key), value.mark());
       into.entries().emplace_back(key, value);
       continue;
     }
-    const bool clash = (old->is_map() && value.is_list()) || (old->is_list() && value.is_map());
-    const std::string full = join(path, python_str(key));
-    if (clash) {
-      throw ComposeError("ConfigCompositionException",
-                         fmt::format("{}: a {} cannot be merged over a {}{}", full,
-                                     Node::kind_name(value.kind()), Node::kind_name(old->kind()),
-                                     old->mark().text().empty() ? "" : " of " + old->mark().text()),
-                         "give the same kind of value in both files", full, value.mark());
+    if (is_container(value) || value.is_missing()) {
+      dereference(*old, options, under(options.path, key));
     }
     if (old->is_map() && value.is_map()) {
-      merge(*old, value, full);
+      merge_maps(*old, value, {options.may_add, options.root, under(options.path, key)});
+    } else if (is_container(*old) && is_container(value) && old->kind() != value.kind()) {
+      clash(*old, value, under(options.path, key));
     } else if (!value.is_missing()) {
       *old = value;
     }
   }
 }
 
-void apply_override(Node& root, const Override& change) {
-  switch (change.type) {
-    case OverrideType::kChange:
-      return change_value(root, change);
-    case OverrideType::kForceAdd:
-      return add_value(root, change);
-    case OverrideType::kDelete:
-      return delete_value(root, change);
-    case OverrideType::kAdd:
-      break;
+}  // namespace
+
+void merge(Node& into, const Node& from, const MergeOptions& options) {
+  if (into.is_map() && from.is_map()) return merge_maps(into, from, options);
+  if (is_container(into) && is_container(from) && into.kind() != from.kind()) {
+    clash(into, from, options.path);
   }
-  const Node* old = root.select(change.key);
-  if (old != nullptr && old->is_scalar() && !old->is_null()) {
-    throw ComposeError(
-        "ConfigCompositionException",
-        fmt::format("Could not append to config. An item is already at '{}'.", change.key),
-        fmt::format(
-            "Either remove + prefix: '{0}={1}'\nOr add a second + to add or override '{0}': "
-            "'++{0}={1}'",
-            change.key, change.value_text()),
-        change.key, change.value.mark());
-  }
-  add_value(root, change);
+  if (!from.is_missing() || into.is_null()) into = from;
 }
 
 Node in_package(Node node, std::string_view package) {

@@ -1,5 +1,6 @@
 #include <polyphony/config/node.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -27,6 +28,12 @@ Node Node::big_int(std::string digits) {
   Node node;
   node.kind_ = Kind::kInt;
   node.text_ = std::move(digits);
+  return node;
+}
+
+Node Node::bytes(std::string content) {
+  Node node(std::move(content));
+  node.bytes_ = true;
   return node;
 }
 
@@ -81,7 +88,7 @@ bool Node::operator==(const Node& other) const {
     case Kind::kFloat:
       return float_ == other.float_ || (std::isnan(float_) && std::isnan(other.float_));
     case Kind::kString:
-      return text_ == other.text_;
+      return text_ == other.text_ && bytes_ == other.bytes_;
     case Kind::kList:
       return list_ == other.list_;
     case Kind::kMap:
@@ -93,6 +100,44 @@ bool Node::operator==(const Node& other) const {
 const char* Node::kind_name(Kind kind) {
   static constexpr const char* kNames[] = {"null", "bool", "int", "float", "str", "list", "dict"};
   return kNames[static_cast<int>(kind)];
+}
+
+bool same_key(const Node& a, const Node& b) {
+  if (a.is_string() || b.is_string() || a.is_null() || b.is_null()) return a == b;
+  return python_equal(a, b);
+}
+
+bool python_equal(const Node& a, const Node& b) {
+  const auto is_number = [](const Node& node) {
+    return node.kind() == Node::Kind::kBool || node.kind() == Node::Kind::kInt ||
+           node.kind() == Node::Kind::kFloat;
+  };
+  if (is_number(a) && is_number(b)) {
+    if (a.is_big_int() || b.is_big_int()) return a == b;
+    const auto value = [](const Node& node) {
+      return node.kind() == Node::Kind::kBool ? static_cast<double>(node.as_bool())
+                                              : node.as_float();
+    };
+    if (a.kind() == Node::Kind::kInt && b.kind() == Node::Kind::kInt) {
+      return a.as_int() == b.as_int();
+    }
+    return value(a) == value(b);
+  }
+  if (a.is_list() && b.is_list()) {
+    return std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(),
+                      python_equal);
+  }
+  if (a.is_map() && b.is_map()) {
+    return a.entries().size() == b.entries().size() &&
+           std::all_of(a.entries().begin(), a.entries().end(), [&](const Node::Item& item) {
+             return std::any_of(b.entries().begin(), b.entries().end(),
+                                [&](const Node::Item& other) {
+                                  return same_key(item.first, other.first) &&
+                                         python_equal(item.second, other.second);
+                                });
+           });
+  }
+  return a == b;
 }
 
 }  // namespace polyphony::config

@@ -36,15 +36,18 @@ class Node {
   static Node map();
   /// An integer beyond 64 bits, kept as its decimal digits.
   static Node big_int(std::string digits);
+  /// YAML's !!binary: bytes, no text.
+  static Node bytes(std::string content);
 
   Kind kind() const { return kind_; }
   bool is_null() const { return kind_ == Kind::kNull; }
   bool is_map() const { return kind_ == Kind::kMap; }
   bool is_list() const { return kind_ == Kind::kList; }
   bool is_string() const { return kind_ == Kind::kString; }
+  bool is_bytes() const { return is_string() && bytes_; }
   bool is_scalar() const { return !is_map() && !is_list(); }
   /// True for "???".
-  bool is_missing() const { return is_string() && text_ == "???"; }
+  bool is_missing() const { return is_string() && text_ == "???" && !bytes_; }
 
   bool as_bool() const { return bool_; }
   std::int64_t as_int() const { return int_; }
@@ -81,6 +84,7 @@ class Node {
  private:
   Kind kind_ = Kind::kNull;
   bool bool_ = false;
+  bool bytes_ = false;
   char quote_ = 0;
   std::int64_t int_ = 0;
   double float_ = 0;
@@ -89,5 +93,10 @@ class Node {
   std::vector<Item> map_;
   Mark mark_;
 };
+
+/// Python's idea of equal scalars: 1, 1.0 and True are one dictionary key.
+bool same_key(const Node& a, const Node& b);
+/// Python's ==, which lets numbers and booleans of different kinds be equal; mappings in any order.
+bool python_equal(const Node& a, const Node& b);
 
 }  // namespace polyphony::config

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <polyphony/config/errors.h>
 #include <polyphony/config/override_functions.h>
@@ -15,6 +16,7 @@ namespace {
 bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
+constexpr int kMaxNesting = 100;
 constexpr std::string_view kWordSigns = "_-/\\+.$%*@?|";
 constexpr std::string_view kEscapable = "\\()[]{}:=, \t";
 
@@ -87,7 +89,7 @@ class Parser {
     result.value = marked(Node(""));
     if (at_ == text_.size()) return result;
     parse_value(result);
-    skip_blanks();
+    result.holds_sweep = holds_sweep_;
     if (at_ != text_.size()) fail("not understood here");
     return result;
   }
@@ -152,13 +154,20 @@ class Parser {
     }
   }
 
+  /// Takes the sign where it stands next, after blanks or not; else nothing.
+  bool take_after_blanks(char sign) {
+    const std::size_t next = text_.find_first_not_of(" \t", at_);
+    if (next == std::string::npos || text_[next] != sign) return false;
+    at_ = next + 1;
+    return true;
+  }
+
   void parse_value(Override& result) {
     std::vector<OverrideElement> elements;
     do {
       skip_blanks();
       elements.push_back(element());
-      skip_blanks();
-    } while (take(','));
+    } while (take_after_blanks(','));
     if (elements.size() == 1) {
       if (elements[0].sweep) result.sweep = std::move(elements[0].sweep);
       result.value = std::move(elements[0].value);
@@ -167,7 +176,7 @@ class Parser {
     Sweep sweep;
     sweep.simple = true;
     for (OverrideElement& item : elements) {
-      if (item.sweep) fail("a sweep inside a sweep");
+      sweep.nested |= item.sweep.has_value();
       sweep.choices.push_back(std::move(item.value));
     }
     result.sweep = std::move(sweep);
@@ -193,12 +202,13 @@ class Parser {
     }
     return {word(true), {}};
   }
-  Node plain(OverrideElement item) const {
-    if (item.sweep) fail("a sweep cannot stand inside a list or mapping");
+  Node plain(OverrideElement item) {
+    holds_sweep_ |= item.sweep.has_value();
     return std::move(item.value);
   }
 
   Node list() {
+    const Nesting nesting(*this);
     take('[');
     Node node = Node::list();
     skip_blanks();
@@ -206,13 +216,13 @@ class Parser {
       do {
         skip_blanks();
         node.items().push_back(plain(element()));
-        skip_blanks();
-      } while (take(','));
-      if (!take(']')) fail("a list wants ',' or ']' here");
+      } while (take_after_blanks(','));
+      if (!take_after_blanks(']')) fail("a list wants ',' or ']' here");
     }
     return marked(std::move(node));
   }
   Node dict() {
+    const Nesting nesting(*this);
     take('{');
     Node node = Node::map();
     skip_blanks();
@@ -220,44 +230,52 @@ class Parser {
       do {
         skip_blanks();
         Node key = word(false);
-        skip_blanks();
-        if (!take(':')) fail("a mapping wants ':' here");
+        if (!take_after_blanks(':')) fail("a mapping wants ':' here");
         skip_blanks();
         Node value = plain(element());
-        const auto old = std::find_if(node.entries().begin(), node.entries().end(),
-                                      [&](const Node::Item& item) { return item.first == key; });
+        const auto old =
+            std::find_if(node.entries().begin(), node.entries().end(),
+                         [&](const Node::Item& item) { return same_key(item.first, key); });
         if (old != node.entries().end()) {
           old->second = std::move(value);
         } else {
           node.entries().emplace_back(std::move(key), std::move(value));
         }
-        skip_blanks();
-      } while (take(','));
-      if (!take('}')) fail("a mapping wants ',' or '}' here");
+      } while (take_after_blanks(','));
+      if (!take_after_blanks('}')) fail("a mapping wants ',' or '}' here");
     }
     return marked(std::move(node));
   }
+  /// "name =" before an argument's value; "" where the argument is positional.
+  std::string argument_name() {
+    if (!is_alpha(peek()) && peek() != '_') return "";
+    std::size_t end = at_;
+    while (end < text_.size() && (is_alpha(text_[end]) || is_digit(text_[end]) ||
+                                  text_[end] == '_' || text_[end] == '-')) {
+      ++end;
+    }
+    const std::size_t begin = std::exchange(at_, end);
+    if (take_after_blanks('=')) return text_.substr(begin, end - begin);
+    at_ = begin;
+    return "";
+  }
   OverrideElement call(const std::string& name) {
+    const Nesting nesting(*this);
     std::vector<OverrideArgument> arguments;
     skip_blanks();
     if (!take(')')) {
       do {
         skip_blanks();
         OverrideArgument argument;
-        std::size_t end = at_;
-        while (end < text_.size() &&
-               (is_alpha(text_[end]) || is_digit(text_[end]) || text_[end] == '_'))
-          ++end;
-        if (end > at_ && end < text_.size() && text_[end] == '=') {
-          argument.name = text_.substr(at_, end - at_);
-          at_ = end + 1;
-          skip_blanks();
+        argument.name = argument_name();
+        if (argument.name.empty() && !arguments.empty() && !arguments.back().name.empty()) {
+          fail("a positional argument follows a named one");
         }
+        skip_blanks();
         argument.element = element();
         arguments.push_back(std::move(argument));
-        skip_blanks();
-      } while (take(','));
-      if (!take(')')) fail("a function wants ',' or ')' here");
+      } while (take_after_blanks(','));
+      if (!take_after_blanks(')')) fail("a function wants ',' or ')' here");
     }
     try {
       OverrideElement result = call_override_function(name, std::move(arguments));
@@ -307,10 +325,8 @@ class Parser {
         keep = out.size();
         special = true;
       } else if (value && c == '$' && next == '{') {
-        const std::size_t end = text_.find_first_of("{}", at_ + 2);
-        if (end == std::string::npos || text_[end] != '}' || end == at_ + 2) {
-          fail("'${' is not closed, or nested: quote it");
-        }
+        const std::size_t end = text_.find('}', at_ + 2);
+        if (end == std::string::npos || end == at_ + 2) fail("'${' is not closed, or empty");
         out += text_.substr(at_, end + 1 - at_);
         at_ = end + 1;
         keep = out.size();
@@ -331,8 +347,19 @@ class Parser {
     return marked(special ? Node(out) : type_override_word(out));
   }
 
+  /// Counts how deep the text is nested: hostile input must not exhaust the stack.
+  struct Nesting {
+    explicit Nesting(Parser& parser) : parser_(parser) {
+      if (++parser_.depth_ > kMaxNesting) parser_.fail("nested too deeply");
+    }
+    ~Nesting() { --parser_.depth_; }
+    Parser& parser_;
+  };
+
   const std::string& text_;
   std::size_t at_ = 0;
+  int depth_ = 0;
+  bool holds_sweep_ = false;
   Mark mark_;
 };
 
@@ -372,6 +399,10 @@ std::string Override::key_element() const {
 
 std::string Override::value_text() const {
   if (!has_value) return "null";
+  if (sweep && sweep->kind == Sweep::Kind::kGlob) {
+    return fmt::format("{{include:[{}],exclude:[{}]}}", fmt::join(sweep->include, ","),
+                       fmt::join(sweep->exclude, ","));
+  }
   return override_value_text(value);
 }
 

@@ -17,6 +17,7 @@ struct Sweep {
   Kind kind = Kind::kChoice;
   std::vector<Node> choices;         ///< kChoice
   bool simple = false;               ///< written "a,b" rather than choice(a,b)
+  bool nested = false;               ///< a choice is itself a sweep: it parses, but has no values
   Node start, stop, step;            ///< kRange; kInterval uses start and stop
   std::vector<std::string> include;  ///< kGlob
   std::vector<std::string> exclude;  ///< kGlob
@@ -32,7 +33,8 @@ struct Override {
   bool has_value = false;              ///< false only for "~key"
   Node value;                          ///< marked "override TEXT"
   std::optional<Sweep> sweep;          ///< set where the value is a sweep
-  std::string text;                    ///< as written
+  bool holds_sweep = false;  ///< a list or mapping with a sweep inside: it parses, no more
+  std::string text;          ///< as written
 
   /// "+key@package", as it begins an override.
   std::string key_element() const;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/config/errors.h>
+#include <polyphony/config/yaml_tree.h>
 
 namespace polyphony::config {
 namespace {
@@ -73,17 +74,30 @@ bool sexagesimal_float(std::string_view text) {
          (scan.run(digit_or_underscore), scan.done());
 }
 
+/// Digits in groups with one underscore between them.
+bool grouped_digits(Scan& scan) {
+  if (scan.run(is_digit) == 0) return false;
+  while (scan.rest.size() > 1 && scan.rest[0] == '_' && is_digit(scan.rest[1])) {
+    scan.take('_');
+    scan.run(is_digit);
+  }
+  return true;
+}
+
 /// OmegaConf's float rule: exponents need neither point nor sign; ".5e3" alone needs the sign.
 bool omegaconf_float(std::string_view text) {
-  if (special_float(text) || sexagesimal_float(text)) return true;
+  if (special_float(text)) return true;
   Scan scan{text};
   if (scan.take('.')) {
-    if (scan.run(digit_or_underscore) == 0) return false;
+    if (!grouped_digits(scan)) return false;
     scan.exponent(true);
     return scan.done();
   }
   scan.sign();
-  if (!scan.number()) return false;
+  if (!grouped_digits(scan)) return false;
+  if (scan.peek([](char c) { return c == ':'; })) {
+    return scan.sexagesimal() && scan.take('.') && (scan.run(digit_or_underscore), scan.done());
+  }
   const bool point = scan.take('.');
   if (point) scan.run(digit_or_underscore);
   const bool exponent = scan.exponent(false);
@@ -164,54 +178,14 @@ bool is_bool_word(const std::string& low, std::string_view text) {
                      "quote it if a string is meant");
 }
 
-Node parse_yaml_int(std::string_view text) {
-  std::string digits = without_underscores(text);
-  bool negative = false;
-  if (digits[0] == '-' || digits[0] == '+') {
-    negative = digits[0] == '-';
-    digits.erase(0, 1);
-  }
-  if (digits == "0") return Node(0);
-  int base = 10;
-  if (digits.starts_with("0b")) {
-    base = 2;
-  } else if (digits.starts_with("0x")) {
-    base = 16;
-  } else if (digits[0] == '0') {
-    base = 8;
-  }
-  if (base == 2 || base == 16) digits.erase(0, 2);
-  if (digits.empty()) bad_number(text, "an integer");
-  if (digits.find(':') == std::string::npos) return make_integer(digits, base, negative);
-  std::int64_t total = 0;
+/// Splits "1:30:05" at its colons. @throws ComposeError where a part is no number
+template <class Read>
+void for_each_sixtieth(std::string_view digits, Read read) {
   for (std::size_t at = 0; at <= digits.size();) {
     const std::size_t colon = std::min(digits.find(':', at), digits.size());
-    total = total * 60 + std::strtoll(digits.substr(at, colon - at).c_str(), nullptr, 10);
+    read(digits.substr(at, colon - at));
     at = colon + 1;
   }
-  return Node(negative ? -total : total);
-}
-
-double parse_yaml_float(std::string_view text) {
-  std::string digits = lower(without_underscores(text));
-  double sign = 1;
-  if (digits[0] == '-' || digits[0] == '+') {
-    sign = digits[0] == '-' ? -1 : 1;
-    digits.erase(0, 1);
-  }
-  if (digits == ".inf") return sign * std::numeric_limits<double>::infinity();
-  if (digits == ".nan") return std::numeric_limits<double>::quiet_NaN();
-  if (digits.find(':') != std::string::npos) {
-    double total = 0;
-    for (std::size_t at = 0; at <= digits.size();) {
-      const std::size_t colon = std::min(digits.find(':', at), digits.size());
-      total = total * 60 + std::strtod(digits.substr(at, colon - at).c_str(), nullptr);
-      at = colon + 1;
-    }
-    return sign * total;
-  }
-  if (digits == "." || digits.starts_with(".e")) bad_number(text, "a float");
-  return sign * std::strtod(digits.c_str(), nullptr);
 }
 
 std::string_view strip(std::string_view text) {
@@ -263,14 +237,84 @@ Node make_integer(std::string_view digits, int base, bool negative) {
   return Node::big_int(decimal);
 }
 
-Node type_plain_scalar(std::string_view text) {
-  if (is_one_of(text, {"", "~", "null", "Null", "NULL"})) return Node();
-  const std::string low = text.size() <= 5 ? lower(text) : "";
-  if (is_bool_word(low, text)) return Node(is_one_of(low, {"yes", "true", "on"}));
-  if (is_digit(text[0]) || text[0] == '-' || text[0] == '+' || text[0] == '.') {
-    if (yaml_int(text)) return parse_yaml_int(text);
-    if (pyyaml_float(text) || omegaconf_float(text)) return Node(parse_yaml_float(text));
+Node yaml_integer(std::string_view text) {
+  std::string digits = without_underscores(text);
+  if (digits.empty()) {
+    throw ComposeError("IndexError", "an empty text is no integer", "give it a value");
   }
+  const bool negative = digits[0] == '-';
+  if (negative || digits[0] == '+') digits.erase(0, 1);
+  if (digits == "0") return Node(0);
+  int base = 10;
+  std::string_view body = digits;
+  if (body.starts_with("0b") || body.starts_with("0x")) {
+    base = body[1] == 'b' ? 2 : 16;
+    body.remove_prefix(2);
+  } else if (body.starts_with('0')) {
+    base = 8;
+    if (body.starts_with("0o") || body.starts_with("0O")) body.remove_prefix(2);
+  }
+  const auto good = [&](std::string_view part, std::string_view alphabet) {
+    if (part.empty() || part.find_first_not_of(alphabet) != part.npos)
+      bad_number(text, "an integer");
+  };
+  if (base == 10 && body.find(':') != body.npos) {
+    std::int64_t total = 0;
+    for_each_sixtieth(body, [&](std::string_view part) {
+      good(part, "0123456789");
+      std::int64_t value = 0;
+      std::from_chars(part.data(), part.data() + part.size(), value);
+      if (__builtin_mul_overflow(total, 60, &total) ||
+          __builtin_add_overflow(total, value, &total)) {
+        bad_number(text, "an integer");
+      }
+    });
+    return Node(negative ? -total : total);
+  }
+  good(body, base == 16   ? "0123456789abcdefABCDEF"
+             : base == 10 ? "0123456789"
+             : base == 8  ? "01234567"
+                          : "01");
+  return make_integer(body, base, negative);
+}
+
+double yaml_real(std::string_view text) {
+  std::string digits = lower(without_underscores(text));
+  if (digits.empty()) {
+    throw ComposeError("IndexError", "an empty text is no float", "give it a value");
+  }
+  const double sign = digits[0] == '-' ? -1 : 1;
+  if (digits[0] == '-' || digits[0] == '+') digits.erase(0, 1);
+  if (digits == ".inf") return sign * std::numeric_limits<double>::infinity();
+  if (digits == ".nan") return std::numeric_limits<double>::quiet_NaN();
+  double total = 0;
+  for_each_sixtieth(digits, [&](std::string_view part) {
+    const std::optional<double> value = python_float(part);
+    if (!value) bad_number(text, "a float");
+    total = total * 60 + *value;
+  });
+  return sign * total;
+}
+
+std::string_view plain_scalar_tag(std::string_view text) {
+  if (is_one_of(text, {"", "~", "null", "Null", "NULL"})) return "tag:yaml.org,2002:null";
+  const std::string low = text.size() <= 5 ? lower(text) : "";
+  if (is_bool_word(low, text)) return "tag:yaml.org,2002:bool";
+  if (text == "=") return "tag:yaml.org,2002:value";
+  if (text == "<<") return "tag:yaml.org,2002:merge";
+  if (is_digit(text[0]) || text[0] == '-' || text[0] == '+' || text[0] == '.') {
+    if (yaml_int(text)) return "tag:yaml.org,2002:int";
+    if (pyyaml_float(text) || omegaconf_float(text)) return "tag:yaml.org,2002:float";
+  }
+  return "tag:yaml.org,2002:str";
+}
+
+Node type_plain_scalar(std::string_view text) {
+  const std::string_view tag = plain_scalar_tag(text);
+  if (tag.ends_with(":null")) return Node();
+  if (tag.ends_with(":int")) return yaml_integer(text);
+  if (tag.ends_with(":float")) return Node(yaml_real(text));
+  if (tag.ends_with(":bool")) return Node(is_one_of(lower(text), {"yes", "true", "on"}));
   return Node(std::string(text));
 }
 

@@ -13,6 +13,11 @@ namespace polyphony::config {
 /// @throws ComposeError (ValueError) where the text has a number's form but no digits ("0b_", "._")
 Node type_plain_scalar(std::string_view text);
 
+/// The number of a scalar tagged !!int or !!float, as PyYAML's constructor reads it.
+/// @throws ComposeError (ValueError, IndexError) where the text is none
+Node yaml_integer(std::string_view text);
+double yaml_real(std::string_view text);
+
 /// True where PyYAML's own resolver (floats of YAML 1.1, timestamps) would not read a string.
 bool pyyaml_reads_as_other(std::string_view text);
 

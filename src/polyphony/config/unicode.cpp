@@ -1,5 +1,7 @@
 #include <polyphony/config/unicode.h>
 
+#include <algorithm>
+
 namespace polyphony::config {
 namespace {
 
@@ -14,26 +16,31 @@ int sequence_length(unsigned char lead) {
 
 }  // namespace
 
+std::size_t utf8_size(std::string_view text, char32_t& code) {
+  if (text.empty()) return 0;
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const auto length = static_cast<std::size_t>(sequence_length(lead));
+  if (length == 0 || length > text.size()) return 0;
+  code = length == 1 ? lead : lead & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte & 0xC0u) != 0x80u) return 0;
+    code = (code << 6) | (byte & 0x3Fu);
+  }
+  // longer than it needs to be, half of a pair, or beyond Unicode
+  const bool bad = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000) ||
+                   (code >= 0xD800 && code <= 0xDFFF) || code > 0x10FFFF;
+  return bad ? 0 : length;
+}
+
 std::u32string decode_utf8(std::string_view text) {
   std::u32string out;
   out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[at]);
-    const int length = sequence_length(lead);
-    if (length == 0 || at + static_cast<std::size_t>(length) > text.size()) {
-      out.push_back(kReplacement);
-      ++at;
-      continue;
-    }
-    char32_t code = length == 1 ? lead : lead & (0x7Fu >> length);
-    bool good = true;
-    for (int i = 1; i < length; ++i) {
-      const auto byte = static_cast<unsigned char>(text[at + static_cast<std::size_t>(i)]);
-      good = good && (byte & 0xC0u) == 0x80u;
-      code = (code << 6) | (byte & 0x3Fu);
-    }
-    out.push_back(good ? code : kReplacement);
-    at += good ? static_cast<std::size_t>(length) : 1;
+  while (!text.empty()) {
+    char32_t code = kReplacement;
+    const std::size_t size = utf8_size(text, code);
+    out.push_back(size == 0 ? kReplacement : code);
+    text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return out;
 }

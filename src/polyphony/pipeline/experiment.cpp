@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <numeric>
 
 #include <ATen/ops/argmax.h>
 #include <fmt/format.h>
@@ -107,6 +108,8 @@ class Experiment {
   void train() {
     const data::Dataset& train_rows = rows_of(options_.split.train);
     const data::Dataset& val_rows = rows_of(options_.split.val);
+    require_labels(train_rows, options_.split.train);
+    require_labels(val_rows, options_.split.val);
     refuse_one_class(train_rows);
     task_->setup(train_rows);
     task_->optimize_with({config::build(options_.optimizer, "optimizer"),
@@ -118,7 +121,11 @@ class Experiment {
     const std::string best = best_checkpoint(trainer_.callbacks());
     if (!best.empty()) load_weights(best);
     predict(options_.split.val, "val");
-    test();
+    if (unlabelled(rows_of(options_.split.test)) == 0) {
+      test();
+    } else {
+      fmt::print("no metrics: rows of split '{}' have no label\n", options_.split.test);
+    }
     predict(options_.split.test, "test");
   }
 
@@ -131,6 +138,20 @@ class Experiment {
     return "";
   }
 
+  static std::int64_t unlabelled(const data::Dataset& rows) {
+    const std::vector<std::int64_t> counts = rows.class_counts();
+    return rows.size() - std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  }
+
+  static void require_labels(const data::Dataset& rows, const std::string& split) {
+    const std::int64_t without = unlabelled(rows);
+    if (without == 0) return;
+    throw DataError(
+        fmt::format("{} of {} rows of split '{}' have no label", without, rows.size(), split),
+        "fill the label column (dataset.label_column names it), or use `polyphony "
+        "predict`, which needs none");
+  }
+
   static void refuse_one_class(const data::Dataset& rows) {
     const std::vector<std::int64_t> counts = rows.class_counts();
     if (std::count_if(counts.begin(), counts.end(), [](auto count) { return count > 0; }) >= 2)
@@ -141,6 +162,7 @@ class Experiment {
 
   void test() {
     const data::Dataset& rows = rows_of(options_.split.test);
+    require_labels(rows, options_.split.test);
     task_->setup(rows);
     data::Loader loader(rows, loading(options_, false));
     const train::MetricValues values = trainer_.test(*task_, loader);

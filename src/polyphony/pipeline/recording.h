@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <polyphony/pipeline/entry.h>
@@ -20,9 +21,10 @@ config::Node resolved(const Request& request);
 /// A run's directory, its row in the store and its metrics, from begin to end.
 class Recording {
  public:
-  /// Makes the run directory and the row. @throws IoError where either cannot be written
+  /// Begins the row in the store; the run's directory is there already.
+  /// @throws IoError where either cannot be written
   Recording(const Request& request, const config::Node& config, const std::string& name,
-            std::int64_t seed);
+            std::optional<std::int64_t> seed);
 
   /// Runs the work and records how it ended: finished, interrupted, or failed with the error, which
   /// goes on to the caller.

@@ -6,7 +6,9 @@
 #include <torch/nn/functional/loss.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>
+#include <polyphony/metrics/stat_score_metrics.h>
 #include <polyphony/train/checkpoint.h>
 
 namespace polyphony::tasks {
@@ -59,6 +61,18 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
       "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
 }
 
+metrics::MetricCollection f1_and_accuracy(int classes, metrics::Average average) {
+  const auto set = [&](auto options) {
+    options.num_classes = classes;
+    options.average = average;
+    options.torchmetrics = metrics::TorchMetrics::k1_4_3;
+    return options;
+  };
+  return metrics::MetricCollection(std::vector<std::shared_ptr<const metrics::Metric>>{
+      std::make_shared<metrics::MulticlassF1Score>(set(metrics::MulticlassF1Score::Options())),
+      std::make_shared<metrics::MulticlassAccuracy>(set(metrics::MulticlassAccuracy::Options()))});
+}
+
 /// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion
 /// model.
 void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
@@ -88,7 +102,8 @@ void ClassificationOptions::describe(config::Fields& f) {
   f.required("model", model, "what maps a batch to logits");
   f.required("num_labels", num_labels, "number of classes");
   f.check("num_labels", num_labels >= 2, "at least 2");
-  f("average", average, "how classes are averaged in the logged metrics");
+  f("average", average, "how classes are averaged in the logged metrics, where none are named");
+  f("metrics", metrics, "what is logged of each epoch; null: F1 and accuracy");
   f("class_weights", class_weights,
     "balanced: weigh classes by inverse frequency in the training data");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
@@ -113,11 +128,11 @@ Classification::Classification(Options options) : options_(std::move(options)) {
                         "name a child of the model, e.g. audio or text");
     }
   }
+  const metrics::MetricCollection metrics =
+      options_.metrics.is_set() ? *config::build(options_.metrics, "task.metrics")
+                                : f1_and_accuracy(options_.num_labels, options_.average);
   for (int i = 0; i < kStages; ++i) {
-    metrics::MetricCollectionOptions metric_options;
-    metric_options.num_classes = options_.num_labels;
-    metric_options.average = options_.average;
-    metrics_.emplace_back(metric_options);
+    metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
 }
 
@@ -180,7 +195,7 @@ at::Tensor Classification::predict_step(const data::Batch& batch, std::int64_t) 
 
 void Classification::log_metrics(Stage stage) {
   metrics::MetricCollection& metrics = metrics_[slot(stage)];
-  log_dict(metrics.compute(train::prefix(stage)));
+  log_dict(metrics::scalars(metrics.compute()));
   metrics.reset();
 }
 
@@ -217,17 +232,17 @@ void Classification::load_state(const NamedTensors& from, const std::string& sou
 void Classification::set_training(bool on) { model_->train(on); }
 
 tensor::Value Classification::metric_state() const {
-  tensor::Value counts = tensor::Value::list();
-  for (const std::int64_t count : metrics_[slot(Stage::kTrain)].state()) {
-    counts.append(tensor::Value(count));
+  tensor::Value numbers = tensor::Value::list();
+  for (const double number : metrics_[slot(Stage::kTrain)].state().flat()) {
+    numbers.append(tensor::Value(number));
   }
-  return counts;
+  return numbers;
 }
 
 void Classification::load_metric_state(const tensor::Value& state) {
-  std::vector<std::int64_t> counts;
-  for (const tensor::Value& count : state.items()) counts.push_back(count.as_int());
-  metrics_[slot(Stage::kTrain)].load_state(counts);
+  std::vector<double> numbers;
+  for (const tensor::Value& number : state.items()) numbers.push_back(number.as_float());
+  metrics_[slot(Stage::kTrain)].load_state(metrics::State::from_flat(numbers));
 }
 
 namespace {
@@ -246,17 +261,23 @@ std::int64_t parameters_of(const torch::nn::Module& module) {
 }  // namespace
 
 std::string Classification::summary(int max_depth) const {
-  std::string text = fmt::format("{:<52} {:>12}\n", "module", "parameters");
+  Table table({"module", "shapes", "parameters"});
   for (const auto& item : model_->named_modules("", /*include_self=*/false)) {
     if (max_depth >= 0 && depth_of(item.key()) > max_depth) continue;
     const std::int64_t count = parameters_of(*item.value());
-    if (count > 0) text += fmt::format("{:<52} {:>12}\n", item.key(), count);
+    std::vector<std::string> shapes;
+    for (const auto& own : item.value()->named_parameters(/*recurse=*/false)) {
+      shapes.push_back(fmt::format("{}[{}]", own.key(), fmt::join(own.value().sizes(), ",")));
+    }
+    if (count > 0)
+      table.add_row({item.key(), fmt::format("{}", fmt::join(shapes, " ")), fmt::to_string(count)});
   }
   std::int64_t trained = 0;
   for (const at::Tensor& parameter : model_->parameters()) {
     if (parameter.requires_grad()) trained += parameter.numel();
   }
-  return text + fmt::format("{} parameters, {} trained\n", parameters_of(*model_), trained);
+  return table.to_text() +
+         fmt::format("{} parameters, {} trained\n", parameters_of(*model_), trained);
 }
 
 POLYPHONY_REGISTER(train::Task, Classification, "polyphony.tasks.Classification",

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <polyphony/config/fields.h>
+#include <polyphony/metrics/choices.h>
 #include <polyphony/metrics/collection.h>
 #include <polyphony/models/model.h>
 #include <polyphony/train/task.h>
@@ -17,6 +18,7 @@ struct ClassificationOptions {
   config::Child<models::Model> model;
   int num_labels = 0;
   metrics::Average average = metrics::Average::kMacro;
+  config::Child<metrics::MetricCollection> metrics;
   ClassWeights class_weights = ClassWeights::kNone;
   double label_smoothing = 0.0;
   config::Named<std::string> init_from;

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <polyphony/config/node.h>
+
+namespace polyphony::config {
+
+/// A YAML node before its tag is given a meaning. An aliased node is there once, named often.
+struct YamlTree {
+  enum class Kind { kScalar, kSequence, kMapping };
+  using Pointer = std::shared_ptr<YamlTree>;
+
+  Kind kind = Kind::kScalar;
+  std::string tag;  ///< "tag:yaml.org,2002:int", "!mine", …; resolved where none was written
+  std::string text;
+  std::vector<Pointer> items;
+  std::vector<std::pair<Pointer, Pointer>> entries;
+  int line = 0;  ///< from 1
+};
+
+inline constexpr std::string_view kYamlTag = "tag:yaml.org,2002:";
+
+/// Reads one document; a null pointer for an empty text.
+/// @param text  UTF-8 with '\n' line ends
+/// @throws ComposeError: ScannerError, ParserError, ComposerError, RecursionError
+YamlTree::Pointer compose_yaml(std::string_view text,
+                               const std::shared_ptr<const std::string>& source);
+
+/// The tag of an unquoted scalar: PyYAML's rules for YAML 1.1 with OmegaConf's float rule.
+std::string_view plain_scalar_tag(std::string_view text);
+
+}  // namespace polyphony::config
