@@ -132,15 +132,12 @@ class Numbers : public Dataset {
 
 Rows rows_of(Loader& loader) {
   Rows rows;
-  std::int64_t batches = 0;
   loader.start(0);
   while (const auto batch = loader.next()) {
     const at::Tensor index = batch->at("index");
     rows.insert(rows.end(), index.data_ptr<std::int64_t>(),
                 index.data_ptr<std::int64_t>() + index.numel());
-    ++batches;
   }
-  EXPECT_EQ(batches, loader.batches());
   return rows;
 }
 
@@ -153,6 +150,7 @@ TEST(Sampler, LoaderGivesAShardsRowsInBatches) {
       options.shard = {rank, 3};
       Loader evaluation(dataset, options);
       EXPECT_EQ(rows_of(evaluation), evaluation_rows(n, options.shard));
+      EXPECT_EQ(evaluation.batches(), (n + 5) / 6);  // as on every other process
       options.even_shards = true;
       Loader even(dataset, options);
       EXPECT_EQ(rows_of(even), training_rows(n, false, 0, 0, options.shard));

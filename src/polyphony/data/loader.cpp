@@ -80,14 +80,13 @@ Loader::Loader(const Dataset& dataset, LoaderOptions options)
 
 Loader::~Loader() = default;
 
-std::int64_t Loader::rows() const {
-  const auto [rank, world] = options_.shard;
-  const bool padded = options_.even_shards || options_.shuffle;
-  return (dataset_.size() + world - 1 - (padded ? 0 : rank)) / world;
+std::int64_t Loader::batches() const {
+  const std::int64_t rows = (dataset_.size() + options_.shard.world - 1) / options_.shard.world;
+  return batches_of(rows);
 }
 
-std::int64_t Loader::batches() const {
-  return (rows() + options_.batch_size - 1) / options_.batch_size;
+std::int64_t Loader::batches_of(std::int64_t rows) const {
+  return (rows + options_.batch_size - 1) / options_.batch_size;
 }
 
 void Loader::start(std::int64_t epoch, std::int64_t first_batch) {
@@ -97,11 +96,13 @@ void Loader::start(std::int64_t epoch, std::int64_t first_batch) {
           ? training_rows(dataset_.size(), options_.shuffle, options_.seed, epoch, options_.shard)
           : evaluation_rows(dataset_.size(), options_.shard);
   next_ = first_batch;
-  if (options_.workers > 0) prefetcher_ = std::make_unique<Prefetcher>(*this, next_, batches());
+  if (options_.workers > 0)
+    prefetcher_ =
+        std::make_unique<Prefetcher>(*this, next_, std::max(next_, batches_of(std::ssize(order_))));
 }
 
 std::optional<Batch> Loader::next() {
-  if (next_ >= batches()) {
+  if (next_ >= batches_of(std::ssize(order_))) {
     prefetcher_.reset();
     return std::nullopt;
   }
@@ -111,7 +112,7 @@ std::optional<Batch> Loader::next() {
 
 Batch Loader::load(std::int64_t batch) const {
   const std::int64_t begin = batch * options_.batch_size;
-  const std::int64_t end = std::min(begin + options_.batch_size, rows());
+  const std::int64_t end = std::min(begin + options_.batch_size, std::ssize(order_));
   std::vector<Item> items;
   at::Tensor index = at::empty({end - begin}, at::kLong);
   for (std::int64_t i = begin; i < end; ++i) {

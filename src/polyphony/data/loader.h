@@ -34,7 +34,8 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// Batches of an epoch, of this process's shard; the last one may be smaller.
+  /// Batches of an epoch, the same number in every process: those of the largest shard. The last
+  /// one may be smaller, or absent where this process's shard is smaller.
   std::int64_t batches() const;
   /// Begins an epoch at one of its batches, leaving any other epoch.
   void start(std::int64_t epoch, std::int64_t first_batch = 0);
@@ -45,11 +46,11 @@ class Loader {
   struct Prefetcher;
 
   Batch load(std::int64_t batch) const;
-  std::int64_t rows() const;
+  std::int64_t batches_of(std::int64_t rows) const;
 
   const Dataset& dataset_;
   LoaderOptions options_;
-  std::vector<std::int64_t> order_;
+  std::vector<std::int64_t> order_;  ///< this process's rows of the epoch
   std::int64_t next_ = 0;
   std::unique_ptr<Prefetcher> prefetcher_;
 };

@@ -131,7 +131,7 @@ pid_t start(const char* program, std::vector<std::string> command, const Variabl
   if (pid > 0) return pid;
   // The kernel ends this process when its parent dies, however that dies.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(static_cast<int>(ExitCode::kPeer));
+  if (getppid() != parent) _exit(static_cast<int>(kPeerLostCode));
   execve(program, arguments.data(), entries.data());
   _exit(static_cast<int>(ExitCode::kIo));
 }
@@ -220,13 +220,13 @@ std::optional<std::chrono::milliseconds> patience_after(const Child& failed,
   const bool stopped =
       ended_with(failed, ExitCode::kInterrupted) || ended_with(failed, ExitCode::kTerminated);
   if (stopped) return std::nullopt;  // the others are saving
-  return ended_with(failed, ExitCode::kPeer) ? timeout / 2 : timeout;
+  return ended_with(failed, kPeerLostCode) ? timeout / 2 : timeout;
 }
 
 /// The child to blame: the first that failed by itself, else the first that failed at all.
 const Child& culprit(const std::vector<const Child*>& failed) {
   const auto own = std::find_if(failed.begin(), failed.end(), [](const Child* child) {
-    return !ended_with(*child, ExitCode::kPeer);
+    return !ended_with(*child, kPeerLostCode);
   });
   return own != failed.end() ? **own : *failed.front();
 }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -264,6 +265,7 @@ std::unique_ptr<ProcessGroup> ProcessGroup::join(const World& world, millisecond
 ProcessGroup::ProcessGroup(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 ProcessGroup::~ProcessGroup() {
+  if (std::uncaught_exceptions() > 0) fail("ended by an error");
   if (!*impl_->broken) {
     impl_->watch->leave();
     return;
@@ -304,9 +306,12 @@ std::string ProcessGroup::broadcast(const std::string& text, int root) {
   return {bytes.data_ptr<std::uint8_t>(), bytes.data_ptr<std::uint8_t>() + bytes.numel()};
 }
 
-void ProcessGroup::all_reduce(const at::Tensor& tensor) {
+void ProcessGroup::all_reduce(const at::Tensor& tensor, Reduction reduction) {
   std::vector<at::Tensor> tensors = {tensor};
-  impl_->exchange([&] { return impl_->engine->allreduce(tensors); });
+  c10d::AllreduceOptions options;
+  if (reduction == Reduction::kMin) options.reduceOp = c10d::ReduceOp::MIN;
+  if (reduction == Reduction::kMax) options.reduceOp = c10d::ReduceOp::MAX;
+  impl_->exchange([&] { return impl_->engine->allreduce(tensors, options); });
 }
 
 FuturePtr ProcessGroup::begin_all_reduce(const at::Tensor& tensor) {
@@ -315,16 +320,14 @@ FuturePtr ProcessGroup::begin_all_reduce(const at::Tensor& tensor) {
   return impl_->begin(impl_->engine->allreduce(tensors), tensor);
 }
 
-void ProcessGroup::all_reduce(std::span<double> values) {
-  all_reduce(at::from_blob(values.data(), {std::ssize(values)}, at::kDouble));
+void ProcessGroup::all_reduce(std::span<double> values, Reduction reduction) {
+  all_reduce(at::from_blob(values.data(), {std::ssize(values)}, at::kDouble), reduction);
 }
 
 std::int64_t ProcessGroup::max(std::int64_t value) {
-  std::vector<at::Tensor> tensors = {at::tensor(value)};
-  c10d::AllreduceOptions options;
-  options.reduceOp = c10d::ReduceOp::MAX;
-  impl_->exchange([&] { return impl_->engine->allreduce(tensors, options); });
-  return tensors.front().item<std::int64_t>();
+  const at::Tensor largest = at::tensor(value);
+  all_reduce(largest, Reduction::kMax);
+  return largest.item<std::int64_t>();
 }
 
 namespace {

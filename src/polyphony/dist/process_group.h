@@ -24,6 +24,8 @@ namespace polyphony::dist {
 
 inline constexpr std::chrono::milliseconds kDefaultTimeout{60000};
 
+enum class Reduction { kSum, kMin, kMax };
+
 /// The processes that train together, over Gloo. Every member calls the same functions in the same
 /// order; each call throws PeerLost, naming rank and host, within the timeout where one of them
 /// dies, hangs, fails or is cut off.
@@ -50,9 +52,9 @@ class ProcessGroup {
 
   void broadcast(const at::Tensor& tensor, int root = 0);
   std::string broadcast(const std::string& text, int root = 0);
-  /// Sums in place.
-  void all_reduce(const at::Tensor& tensor);
-  void all_reduce(std::span<double> values);
+  /// In place: each element becomes the sum (or least, or largest) of all processes' ones.
+  void all_reduce(const at::Tensor& tensor, Reduction reduction = Reduction::kSum);
+  void all_reduce(std::span<double> values, Reduction reduction = Reduction::kSum);
   /// The largest of all.
   std::int64_t max(std::int64_t value);
   /// The rows of all, in rank order. Ranks may have different numbers of them.

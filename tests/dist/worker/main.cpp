@@ -163,6 +163,9 @@ void collectives() {
   double pair[] = {1.0, static_cast<double>(rank)};
   group->all_reduce(pair);
   require(pair[0] == size && pair[1] == size * (size - 1) / 2.0, "all_reduce of numbers sums");
+  double least = rank + 3;
+  group->all_reduce(std::span(&least, 1), Reduction::kMin);
+  require(least == 3, "the least");
   require(group->max(rank * 10) == (size - 1) * 10, "max");
   const at::Tensor from_last = at::full({2, 2}, rank);
   group->broadcast(from_last, size - 1);
