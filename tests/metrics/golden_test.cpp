@@ -1,5 +1,6 @@
 // Every value of the golden cases, through the classes that YAML names.
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <sstream>
 
@@ -20,6 +21,11 @@ const std::string kReferenceLogged = "reference_logged:";
 std::string golden_dir() {
   const char* given = std::getenv("POLYPHONY_GOLDEN_DIR");
   return given != nullptr ? given : std::string(POLYPHONY_TEST_DIR) + "/golden";
+}
+
+/// A folder of other cases need not hold every file; the project's own does.
+bool left_out(const std::string& path) {
+  return std::getenv("POLYPHONY_GOLDEN_DIR") != nullptr && !std::filesystem::exists(path);
 }
 
 /// Metrics that the cases give probabilities to; all others get the logits.
@@ -131,7 +137,9 @@ void check_case(const Json& item, const std::string& release, Tally& tally) {
 }
 
 void check_file(const std::string& folder, const std::string& release) {
-  const Json cases = read_json(golden_dir() + "/" + folder + "/multiclass.json").at("cases");
+  const std::string path = golden_dir() + "/" + folder + "/multiclass.json";
+  if (left_out(path)) GTEST_SKIP() << path << " is not there";
+  const Json cases = read_json(path).at("cases");
   Tally tally;
   for (const Json& item : cases) check_case(item, release, tally);
   std::printf("%s: %zu cases\n", folder.c_str(), cases.size());
@@ -140,7 +148,9 @@ void check_file(const std::string& folder, const std::string& release) {
 }
 
 void check_aggregation(const std::string& folder) {
-  const Json cases = read_json(golden_dir() + "/" + folder + "/aggregation.json");
+  const std::string path = golden_dir() + "/" + folder + "/aggregation.json";
+  if (left_out(path)) GTEST_SKIP() << path << " is not there";
+  const Json cases = read_json(path);
   for (const auto& [name, item] : cases.items()) {
     Json options = {{"_target_", "polyphony.metrics." + name}};
     MetricCollection collection({{name, config::build<Metric>(node_of(options), name)}});
