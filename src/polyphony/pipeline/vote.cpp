@@ -13,7 +13,7 @@
 #include <polyphony/base/npy.h>
 #include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>
-#include <polyphony/metrics/classification.h>
+#include <polyphony/metrics/counts.h>
 
 namespace polyphony::pipeline {
 namespace fs = std::filesystem;
@@ -212,9 +212,13 @@ std::vector<std::int64_t> confusion(const std::vector<std::int64_t>& predictions
   return counts;
 }
 
+double macro_f1(const std::vector<std::int64_t>& counts) {
+  return metrics::averaged(metrics::per_class(counts),
+                           {metrics::Average::kMacro, metrics::Absent::kSkip}, metrics::f1);
+}
+
 double macro_f1(const NpyArray& logits, const std::vector<std::int64_t>& labels) {
-  const std::vector<std::int64_t> counts = confusion(argmax_rows(logits), labels, logits.shape[1]);
-  return metrics::f1(counts, metrics::Average::kMacro);
+  return macro_f1(confusion(argmax_rows(logits), labels, logits.shape[1]));
 }
 
 /// Every vector of n weights that are multiples of 1/parts and sum to 1.
@@ -290,9 +294,10 @@ void print_metrics(const std::vector<std::int64_t>& predictions, const Rows& row
                    std::int64_t classes) {
   const std::vector<std::int64_t> counts = confusion(predictions, rows.labels, classes);
   if (std::all_of(counts.begin(), counts.end(), [](auto count) { return count == 0; })) return;
-  fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n",
-             metrics::accuracy(counts, metrics::Average::kMicro),
-             metrics::f1(counts, metrics::Average::kMacro));
+  fmt::print(
+      "accuracy {:.4f}  macro F1 {:.4f}\n",
+      metrics::averaged(metrics::per_class(counts), {metrics::Average::kMicro}, metrics::recall),
+      macro_f1(counts));
 }
 
 VoteOptions read_options(const config::Node& config) {

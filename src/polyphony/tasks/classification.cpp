@@ -7,6 +7,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>
+#include <polyphony/metrics/stat_score_metrics.h>
 #include <polyphony/train/checkpoint.h>
 
 namespace polyphony::tasks {
@@ -59,6 +60,18 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
       "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
 }
 
+metrics::MetricCollection f1_and_accuracy(int classes, metrics::Average average) {
+  const auto set = [&](auto options) {
+    options.num_classes = classes;
+    options.average = average;
+    options.torchmetrics = metrics::TorchMetrics::k1_4_3;
+    return options;
+  };
+  return metrics::MetricCollection(std::vector<std::shared_ptr<const metrics::Metric>>{
+      std::make_shared<metrics::MulticlassF1Score>(set(metrics::MulticlassF1Score::Options())),
+      std::make_shared<metrics::MulticlassAccuracy>(set(metrics::MulticlassAccuracy::Options()))});
+}
+
 /// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion
 /// model.
 void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
@@ -88,7 +101,8 @@ void ClassificationOptions::describe(config::Fields& f) {
   f.required("model", model, "what maps a batch to logits");
   f.required("num_labels", num_labels, "number of classes");
   f.check("num_labels", num_labels >= 2, "at least 2");
-  f("average", average, "how classes are averaged in the logged metrics");
+  f("average", average, "how classes are averaged in the logged metrics, where none are named");
+  f("metrics", metrics, "what is logged of each epoch; null: F1 and accuracy");
   f("class_weights", class_weights,
     "balanced: weigh classes by inverse frequency in the training data");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
@@ -113,11 +127,11 @@ Classification::Classification(Options options) : options_(std::move(options)) {
                         "name a child of the model, e.g. audio or text");
     }
   }
+  const metrics::MetricCollection metrics =
+      options_.metrics.is_set() ? *config::build(options_.metrics, "task.metrics")
+                                : f1_and_accuracy(options_.num_labels, options_.average);
   for (int i = 0; i < kStages; ++i) {
-    metrics::MetricCollectionOptions metric_options;
-    metric_options.num_classes = options_.num_labels;
-    metric_options.average = options_.average;
-    metrics_.emplace_back(metric_options);
+    metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
 }
 
@@ -178,9 +192,15 @@ at::Tensor Classification::predict_step(const data::Batch& batch, std::int64_t) 
   return model_->forward(batch);
 }
 
+metrics::Exchange Classification::over_processes() const {
+  train::Strategy& strategy = trainer()->strategy();
+  return {[&strategy](std::span<double> sums) { strategy.reduce(sums, train::ReduceFx::kSum); },
+          [&strategy](std::span<const double> mine) { return strategy.gather_numbers(mine); }};
+}
+
 void Classification::log_metrics(Stage stage) {
   metrics::MetricCollection& metrics = metrics_[slot(stage)];
-  log_dict(metrics.compute(train::prefix(stage)));
+  log_dict(metrics::scalars(metrics.compute(metrics.synced(over_processes()))));
   metrics.reset();
 }
 
@@ -217,17 +237,17 @@ void Classification::load_state(const NamedTensors& from, const std::string& sou
 void Classification::set_training(bool on) { model_->train(on); }
 
 tensor::Value Classification::metric_state() const {
-  tensor::Value counts = tensor::Value::list();
-  for (const std::int64_t count : metrics_[slot(Stage::kTrain)].state()) {
-    counts.append(tensor::Value(count));
+  tensor::Value numbers = tensor::Value::list();
+  for (const double number : metrics_[slot(Stage::kTrain)].state().flat()) {
+    numbers.append(tensor::Value(number));
   }
-  return counts;
+  return numbers;
 }
 
 void Classification::load_metric_state(const tensor::Value& state) {
-  std::vector<std::int64_t> counts;
-  for (const tensor::Value& count : state.items()) counts.push_back(count.as_int());
-  metrics_[slot(Stage::kTrain)].load_state(counts);
+  std::vector<double> numbers;
+  for (const tensor::Value& number : state.items()) numbers.push_back(number.as_float());
+  metrics_[slot(Stage::kTrain)].load_state(metrics::State::from_flat(numbers));
 }
 
 namespace {

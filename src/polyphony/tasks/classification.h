@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <polyphony/config/fields.h>
+#include <polyphony/metrics/choices.h>
 #include <polyphony/metrics/collection.h>
 #include <polyphony/models/model.h>
 #include <polyphony/train/task.h>
@@ -17,6 +18,7 @@ struct ClassificationOptions {
   config::Child<models::Model> model;
   int num_labels = 0;
   metrics::Average average = metrics::Average::kMacro;
+  config::Child<metrics::MetricCollection> metrics;
   ClassWeights class_weights = ClassWeights::kNone;
   double label_smoothing = 0.0;
   config::Named<std::string> init_from;
@@ -53,6 +55,8 @@ class Classification : public train::Task {
  private:
   /// Loss of a batch, whose rows enter the stage's metrics.
   at::Tensor step(const data::Batch& batch, train::Stage stage);
+  /// How counts of all processes come together.
+  metrics::Exchange over_processes() const;
   /// Logs the stage's metrics over all rows since the last reset, and resets them.
   void log_metrics(train::Stage stage);
 
