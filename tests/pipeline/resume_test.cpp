@@ -80,7 +80,7 @@ class Program {
                                       "trainer.log_every_n_steps=1",
                                       "callbacks.early_stopping=null",
                                       "+callbacks.model_checkpoint.every_n_train_steps=1",
-                                      "test_after_train=false",
+                                      "+test_after_train=false",
                                       "task.model.encoder.dims=16"};
     if (!resume.empty()) words.push_back("ckpt_path=" + resume);
     pid_ = fork();
