@@ -125,7 +125,8 @@ std::optional<std::int64_t> total_of(const Json& trace) {
 
 TEST(Schedules, GoldenTraces) {
   int count = 0;
-  for (const Json& trace : golden_json("sched/lr_traces.json").at("traces")) {
+  const Json all = golden_json("sched/lr_traces.json");
+  for (const Json& trace : all.at("traces")) {
     const auto kind = trace.at("kind").get<std::string>();
     const std::unique_ptr<Schedule> schedule = schedule_of(trace);
     ASSERT_NE(schedule, nullptr) << kind << ": no such schedule";
@@ -150,7 +151,8 @@ TEST(Schedules, GoldenTraces) {
 
 TEST(Schedules, GoOnFromTheirStateToTheBit) {
   int count = 0;
-  for (const Json& trace : golden_json("sched/lr_traces.json").at("traces")) {
+  const Json all = golden_json("sched/lr_traces.json");
+  for (const Json& trace : all.at("traces")) {
     Sgd straight = optimizer_with(trace.at("lr"));
     Sgd resumed = optimizer_with(trace.at("lr"));
     const std::unique_ptr<Schedule> one = schedule_of(trace);

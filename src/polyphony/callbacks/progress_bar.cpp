@@ -39,6 +39,7 @@ void ProgressBar::on_train_epoch_end(train::Trainer& trainer) {
   if (!progress_) return;
   std::string metrics;
   for (const auto& [name, value] : trainer.callback_metrics()) {
+    if (name.ends_with("_step")) continue;
     metrics += fmt::format("{}{} {:.4f}", metrics.empty() ? "" : "  ", name, value);
   }
   progress_->update(trainer.batch_in_epoch(), metrics);

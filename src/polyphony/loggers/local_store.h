@@ -7,17 +7,22 @@
 namespace polyphony::loggers {
 
 /// Every metric to the run store and to the run's metrics.csv, committed before the call returns.
+/// A run that is resumed in a directory of its own begins with the rows that the other run had
+/// logged when its checkpoint was taken, as far as they can still be read.
 class LocalStore : public train::Logger {
  public:
   /// Borrows both; they outlive the logger.
   LocalStore(record::Store& store, std::int64_t run, record::MetricsCsv& csv);
   void log_metrics(const train::MetricValues& values, std::int64_t step,
                    std::int64_t epoch) override;
+  tensor::Value state_dict() const override;
+  void load_state_dict(const tensor::Value& state) override;
 
  private:
   record::Store& store_;
   std::int64_t run_;
   record::MetricsCsv& csv_;
+  std::int64_t rows_ = 0;  ///< logged
 };
 
 }  // namespace polyphony::loggers

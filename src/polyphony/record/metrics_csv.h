@@ -22,6 +22,7 @@ class MetricsCsv {
   /// @throws IoError naming the path and what to check
   void append(std::int64_t step, std::int64_t epoch,
               const std::vector<std::pair<std::string, double>>& values);
+  const std::filesystem::path& path() const { return path_; }
 
  private:
   void open();

@@ -193,9 +193,15 @@ at::Tensor Classification::predict_step(const data::Batch& batch, std::int64_t) 
   return model_->forward(batch);
 }
 
+metrics::Exchange Classification::over_processes() const {
+  train::Strategy& strategy = trainer()->strategy();
+  return {[&strategy](std::span<double> sums) { strategy.reduce(sums, train::ReduceFx::kSum); },
+          [&strategy](std::span<const double> mine) { return strategy.gather_numbers(mine); }};
+}
+
 void Classification::log_metrics(Stage stage) {
   metrics::MetricCollection& metrics = metrics_[slot(stage)];
-  log_dict(metrics::scalars(metrics.compute()));
+  log_dict(metrics::scalars(metrics.compute(metrics.synced(over_processes()))));
   metrics.reset();
 }
 

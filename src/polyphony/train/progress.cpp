@@ -120,9 +120,6 @@ FitProgress progress_of(const Value& checkpoint) {
   const bool unfinished = epochs.at("started").as_int() > p.epoch;
   p.point = unfinished ? Point::kBatchStart : Point::kEpochStart;
   if (!unfinished) p.batch = 0;
-  const Value* stepped = fit->find("epoch_loop.state_dict");
-  const Value* count = stepped == nullptr ? nullptr : stepped->find("_batches_that_stepped");
-  if (count != nullptr) p.batches_that_stepped = count->as_int();
   return p;
 }
 

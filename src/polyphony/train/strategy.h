@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -54,6 +55,10 @@ class Strategy {
   virtual std::string broadcast(std::string text) { return text; }
   /// The signal that ends the run in every process after this step; 0 to go on.
   virtual int agreed_signal(int mine) { return mine; }
+  /// Every process's numbers, one process after the other, in rank order.
+  virtual std::vector<double> gather_numbers(std::span<const double> mine) {
+    return {mine.begin(), mine.end()};
+  }
   /// What each process keeps of its own in a checkpoint: a list by rank, on rank 0 at least.
   virtual tensor::Value gather(tensor::Value mine);
   /// Rows of all processes in dataset order, each once.

@@ -31,10 +31,16 @@ class Anomalies {
   Anomalies& operator=(const Anomalies&) = delete;
 };
 
+/// Whether a callback limits the time, so that nothing else has to.
+bool has_timer(const std::vector<std::unique_ptr<Callback>>& callbacks) {
+  return std::any_of(callbacks.begin(), callbacks.end(),
+                     [](const auto& callback) { return callback->name() == "Timer"; });
+}
+
 }  // namespace
 
 Trainer::Trainer(TrainerOptions options, fs::path root, TrainerParts parts)
-    : options_(settled(std::move(options), /*has_timer=*/false)),
+    : options_(settled(std::move(options), has_timer(parts.callbacks))),
       root_(options_.default_root_dir ? fs::path(*options_.default_root_dir) : std::move(root)),
       parts_(std::move(parts)),
       strategy_(parts_.strategy ? std::move(parts_.strategy) : make_strategy(options_)),

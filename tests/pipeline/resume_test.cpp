@@ -1,0 +1,158 @@
+// The program itself: killed at some moment and resumed, it ends as one that was never stopped.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <ATen/ops/equal.h>
+#include <gmock/gmock.h>
+#include <scratch.h>
+
+#include <polyphony/base/files.h>
+#include <polyphony/tensor/archive.h>
+
+namespace polyphony {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A third of a second of a tone, as 16-bit PCM at 16 kHz.
+void write_tone(const fs::path& path, double hertz) {
+  constexpr std::uint32_t kRate = 16000;
+  constexpr std::uint32_t kSamples = kRate / 3;
+  std::string bytes;
+  const auto put = [&](std::uint32_t value, int width) {
+    for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
+  };
+  bytes += "RIFF";
+  put(36 + 2 * kSamples, 4);
+  bytes += "WAVEfmt ";
+  put(16, 4);
+  put(1, 2);
+  put(1, 2);
+  put(kRate, 4);
+  put(2 * kRate, 4);
+  put(2, 2);
+  put(16, 2);
+  bytes += "data";
+  put(2 * kSamples, 4);
+  for (std::uint32_t i = 0; i < kSamples; ++i) {
+    const double angle = 2 * 3.14159265358979 * hertz * i / kRate;
+    put(static_cast<std::uint32_t>(static_cast<std::int32_t>(9000 * std::sin(angle))), 2);
+  }
+  write_file(path, bytes);
+}
+
+/// Forty recordings in three pitches, with a manifest.
+void write_corpus(const fs::path& folder) {
+  std::string manifest = "audio_path,text,label,split\n";
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = "tone" + std::to_string(i) + ".wav";
+    write_tone(folder / name, 200.0 + 300 * (i % 3) + i);
+    const char* split = i < 28 ? "train" : i < 34 ? "val" : "test";
+    manifest += name + ",words of number " + std::to_string(i) + "," +
+                std::string(i % 3 == 0   ? "small"
+                            : i % 3 == 1 ? "big"
+                                         : "other") +
+                "," + split + "\n";
+  }
+  write_file(folder / "manifest.csv", manifest);
+}
+
+class Program {
+ public:
+  /// Starts a training run of the corpus; every step is saved.
+  Program(const fs::path& base, const std::string& name, const std::string& resume) {
+    std::vector<std::string> words = {POLYPHONY_BINARY,
+                                      "train",
+                                      "experiment=fillets/audio",
+                                      "epochs=4",
+                                      "num_threads=1",
+                                      "dataset.manifest=" + (base / "manifest.csv").string(),
+                                      "loading.batch_size=4",
+                                      "hydra.run.dir=" + (base / name).string(),
+                                      "trainer.log_every_n_steps=1",
+                                      "callbacks.early_stopping=null",
+                                      "+callbacks.model_checkpoint.every_n_train_steps=1",
+                                      "+test_after_train=false",
+                                      "task.model.encoder.dims=16"};
+    if (!resume.empty()) words.push_back("ckpt_path=" + resume);
+    pid_ = fork();
+    if (pid_ != 0) return;
+    setenv("POLYPHONY_STORE", (base / "runs.db").c_str(), 1);
+    if (chdir(POLYPHONY_SOURCE_DIR) != 0 ||
+        !freopen((base / (name + ".txt")).c_str(), "w", stdout) || dup2(1, 2) < 0) {
+      _exit(99);
+    }
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    execv(POLYPHONY_BINARY, arguments.data());
+    _exit(98);
+  }
+  int wait() const {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+  /// Signals it once the file is there.
+  void signal_when(const fs::path& file, int number) const {
+    using namespace std::chrono_literals;
+    for (int i = 0; i < 60000 && !fs::exists(file); ++i) std::this_thread::sleep_for(1ms);
+    kill(pid_, number);
+  }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+class ProgramResume : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    base_ = scratch_directory() / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(base_);
+    write_corpus(base_);
+    ASSERT_EQ(Program(base_, "straight", "").wait(), 0) << read_file(base_ / "straight.txt");
+  }
+  void expect_same(const std::string& name, const fs::path& checkpoint) {
+    ASSERT_EQ(Program(base_, name, checkpoint.string()).wait(), 0)
+        << read_file(base_ / (name + ".txt"));
+    EXPECT_EQ(read_file(base_ / name / "metrics.csv"),
+              read_file(base_ / "straight" / "metrics.csv"));
+    const tensor::Value mine = last_of(name);
+    const tensor::Value straight = last_of("straight");
+    const auto& weights = straight.at("state_dict").entries();
+    ASSERT_GT(weights.size(), 4U);
+    for (const auto& [key, weight] : weights) {
+      const at::Tensor& other = mine.at("state_dict").at(key.as_string()).as_tensor();
+      EXPECT_TRUE(at::equal(other, weight.as_tensor())) << key.as_string();
+    }
+  }
+  tensor::Value last_of(const std::string& name) const {
+    return tensor::load_archive(base_ / name / "checkpoints" / "last.ckpt");
+  }
+  fs::path base_;
+};
+
+TEST_F(ProgramResume, AfterTerminationSavesAndExitsWith143) {
+  const Program stopped(base_, "stopped", "");
+  stopped.signal_when(base_ / "stopped" / "checkpoints" / "last.ckpt", SIGTERM);
+  ASSERT_EQ(stopped.wait(), 143) << read_file(base_ / "stopped.txt");
+  expect_same("resumed", base_ / "stopped" / "checkpoints" / "interrupted.ckpt");
+}
+
+TEST_F(ProgramResume, AfterAKillFromTheLastCheckpoint) {
+  const Program killed(base_, "killed", "");
+  killed.signal_when(base_ / "killed" / "checkpoints" / "last.ckpt", SIGKILL);
+  ASSERT_EQ(killed.wait(), 128 + SIGKILL);
+  expect_same("resumed", base_ / "killed" / "checkpoints" / "last.ckpt");
+}
+
+}  // namespace
+}  // namespace polyphony
