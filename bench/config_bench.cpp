@@ -60,8 +60,12 @@ void BM_ComposeGroups(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(compose(request));
   state.SetComplexityN(state.range(0));
 }
-BENCHMARK(BM_ComposeGroups)->Arg(10)->Arg(100)->Arg(1000)->Complexity()->Unit(
-    benchmark::kMicrosecond);
+BENCHMARK(BM_ComposeGroups)
+    ->Arg(10)
+    ->Arg(100)
+    ->Arg(1000)
+    ->Complexity()
+    ->Unit(benchmark::kMicrosecond);
 
 void BM_ResolveGroups(benchmark::State& state) {
   const Tree tree(static_cast<int>(state.range(0)));
@@ -69,8 +73,12 @@ void BM_ResolveGroups(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(polyphony::config::resolve(made.config));
   state.SetComplexityN(state.range(0));
 }
-BENCHMARK(BM_ResolveGroups)->Arg(10)->Arg(100)->Arg(1000)->Complexity()->Unit(
-    benchmark::kMicrosecond);
+BENCHMARK(BM_ResolveGroups)
+    ->Arg(10)
+    ->Arg(100)
+    ->Arg(1000)
+    ->Complexity()
+    ->Unit(benchmark::kMicrosecond);
 
 /// A dozen groups with overrides: the size of the reference's multimodal.yaml.
 void BM_ComposeExperiment(benchmark::State& state) {

@@ -150,18 +150,17 @@ TEST(ComposeCommand, PrintsTheJobsOfAMultirun) {
 
 TEST(ComposeCommand, TakesHydrasShortOptions) {
   const std::string tree = golden_dir() + "/configs/groups";
-  const Outcome outcome =
-      run({"compose", "-cp", tree, "-cn=two_groups", "--format", "json", "crop=mint"},
-          Json::object());
+  const Outcome outcome = run(
+      {"compose", "-cp", tree, "-cn=two_groups", "--format", "json", "crop=mint"}, Json::object());
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(Json::parse(outcome.out)["crop"]["name"], "mint");
 }
 
 TEST(ComposeCommand, WarnsOfAnOptionThatAnOptionalGroupSwallows) {
   const std::string tree = golden_dir() + "/configs/groups";
-  const Outcome outcome = run({"compose", "-cp", tree, "-cn", "with_experiment", "--format", "json",
-                               "experiment=drv"},
-                              Json::object());
+  const Outcome outcome =
+      run({"compose", "-cp", tree, "-cn", "with_experiment", "--format", "json", "experiment=drv"},
+          Json::object());
   EXPECT_EQ(outcome.code, 0);
   EXPECT_NE(outcome.err.find("experiment=drv"), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.err.find("nearest: dry"), std::string::npos) << outcome.err;
