@@ -219,8 +219,8 @@ class Composer {
     const bool touches_hydra = item.package.starts_with("hydra") ||
                                (item.package.empty() && file.content.find("hydra") != nullptr);
     try {
-      if (item.package.empty()) {
-        if (!item.primary && file.content.select("hydra.searchpath") != nullptr) {
+      if (item.package.empty() && !item.primary) {
+        if (file.content.select("hydra.searchpath") != nullptr) {
           throw ComposeError(kComposition,
                              fmt::format("In '{}': Overriding hydra.searchpath is only supported "
                                          "from the primary config",
@@ -228,10 +228,8 @@ class Composer {
                              "move it into the primary configuration", "hydra.searchpath",
                              file.content.select("hydra.searchpath")->mark());
         }
-        merge(root_, file.content, {true, &root_, ""});
-      } else {
-        merge(root_, in_package(file.content, item.package), {true, &root_, ""});
       }
+      merge_at(root_, file.content, item.package, {true, &root_, ""});
     } catch (const ComposeError& error) {
       if (!error.is_omegaconf()) throw;
       throw error.as(kComposition);

@@ -91,7 +91,9 @@ constexpr auto kSweeperFields = std::to_array<Field>({
     {"params", Type::kStringMap, true},
 });
 
-constexpr auto kLauncherFields = std::to_array<Field>({{"_target_", Type::kString}});
+/// `n_jobs` is ours: Hydra's basic launcher runs one job at a time.
+constexpr auto kLauncherFields =
+    std::to_array<Field>({{"_target_", Type::kString}, {"n_jobs", Type::kInt}});
 
 [[noreturn]] void fail(const char* cause, const std::string& key, const std::string& fact,
                        const std::string& remedy, const Mark& mark) {

@@ -154,7 +154,7 @@ class Resolver {
     }
     for (const auto& [key, item] : node.entries()) {
       at.push_back(python_str(key));
-      out.entries().emplace_back(key, value(item, at));
+      out.append(key, value(item, at));
       at.pop_back();
     }
     --depth_;
@@ -283,7 +283,7 @@ class Evaluation final : public ResolverScope {
       old = std::move(value);
       return;
     }
-    map.entries().emplace_back(std::move(key), std::move(value));
+    map.append(std::move(key), std::move(value));
   }
 
   /// The parts as Python's str() shows them: a mapping with its ${...} as written.

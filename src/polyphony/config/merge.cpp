@@ -58,10 +58,10 @@ void merge_maps(Node& into, const Node& from, const MergeOptions& options) {
     Node* old = find_key(into, key);
     if (old == nullptr) {
       if (!options.may_add) unknown_key(into, key, under(options.path, key), value.mark());
-      into.entries().emplace_back(key, value);
+      into.append(key, value);
       continue;
     }
-    if (is_container(value) || value.is_missing()) {
+    if (is_container(value) && old->is_string()) {
       dereference(*old, options, under(options.path, key));
     }
     if (old->is_map() && value.is_map()) {
@@ -82,6 +82,27 @@ void merge(Node& into, const Node& from, const MergeOptions& options) {
     clash(into, from, options.path);
   }
   if (!from.is_missing() || into.is_null()) into = from;
+}
+
+void merge_at(Node& root, const Node& from, const std::string& package,
+              const MergeOptions& options) {
+  Node* into = &root;
+  std::string_view rest = package;
+  while (!rest.empty()) {
+    const std::size_t dot = std::min(rest.find('.'), rest.size());
+    const std::string_view part = rest.substr(0, dot);
+    Node* next = into->find(part);
+    if (next == nullptr) {
+      next = &into->set(part, Node::map());
+      next->set_mark(from.mark());
+    }
+    if (!next->is_map() || from.is_list()) {
+      return merge(root, in_package(from, package), options);
+    }
+    into = next;
+    rest.remove_prefix(std::min(dot + 1, rest.size()));
+  }
+  merge(*into, from, {options.may_add, options.root, package});
 }
 
 Node in_package(Node node, std::string_view package) {

@@ -25,6 +25,10 @@ struct MergeOptions {
 /// @throws ComposeError (ConfigTypeError) where a mapping meets a list
 void merge(Node& into, const Node& from, const MergeOptions& options = {});
 
+/// Merges `from` into what stands at a package of `root`, made where it is not there.
+void merge_at(Node& root, const Node& from, const std::string& package,
+              const MergeOptions& options = {});
+
 /// Applies a value override to a composed configuration that accepts known keys only.
 /// @throws ComposeError (ConfigCompositionException) naming the key and the nearest known one
 void apply_override(Node& root, const Override& change, const ResolveContext& context = {});

@@ -5,6 +5,12 @@
 #include <cmath>
 
 namespace polyphony::config {
+namespace {
+
+/// From this many entries on, keys are found through an index.
+constexpr std::size_t kIndexed = 24;
+
+}  // namespace
 
 std::string Mark::text() const {
   if (!source) return "";
@@ -38,6 +44,10 @@ Node Node::bytes(std::string content) {
 }
 
 const Node* Node::find(std::string_view key) const {
+  if (const auto* positions = index_.positions()) {
+    const auto found = positions->find(std::string(key));
+    return found == positions->end() ? nullptr : &map_[found->second].second;
+  }
   for (const auto& [name, value] : map_) {
     if (name.is_string() && name.text_ == key) return &value;
   }
@@ -67,13 +77,36 @@ const Node* Node::select(std::string_view path) const {
 Node& Node::set(std::string_view key, Node value) {
   kind_ = Kind::kMap;
   if (Node* old = find(key)) return *old = std::move(value);
-  return map_.emplace_back(Node(std::string(key)), std::move(value)).second;
+  return append(Node(std::string(key)), std::move(value));
+}
+
+Node& Node::append(Node key, Node value) {
+  map_.emplace_back(std::move(key), std::move(value));
+  if (index_.positions() == nullptr && map_.size() >= kIndexed) {
+    make_index();
+  } else {
+    index_.add(map_.back().first, map_.size() - 1);
+  }
+  return map_.back().second;
 }
 
 bool Node::erase(std::string_view key) {
-  return std::erase_if(map_, [&](const Item& item) {
-           return item.first.is_string() && item.first.text_ == key;
-         }) > 0;
+  const bool indexed = index_.positions() != nullptr;
+  index_.drop();
+  const bool found = std::erase_if(map_, [&](const Item& item) {
+                       return item.first.is_string() && item.first.text_ == key;
+                     }) > 0;
+  if (indexed) make_index();
+  return found;
+}
+
+void Node::make_index() {
+  index_.start();
+  for (std::size_t i = 0; i < map_.size(); ++i) index_.add(map_[i].first, i);
+}
+
+void KeyIndex::add(const Node& key, std::size_t position) {
+  if (positions_ && key.is_string()) positions_->emplace(key.as_string(), position);
 }
 
 bool Node::operator==(const Node& other) const {

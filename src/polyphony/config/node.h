@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,29 @@ struct Mark {
 
   /// "FILE:LINE", or just the source, or "" where unknown.
   std::string text() const;
+};
+
+class Node;
+
+/// Where the string keys of a large mapping stand. Kept beside the entries, so a copy begins empty.
+class KeyIndex {
+ public:
+  using Positions = std::unordered_map<std::string, std::size_t>;
+  KeyIndex() = default;
+  KeyIndex(const KeyIndex&) {}
+  KeyIndex(KeyIndex&&) = default;
+  KeyIndex& operator=(const KeyIndex&) {
+    positions_.reset();
+    return *this;
+  }
+  KeyIndex& operator=(KeyIndex&&) = default;
+  void start() { positions_ = std::make_unique<Positions>(); }
+  void drop() { positions_.reset(); }
+  void add(const Node& key, std::size_t position);
+  const Positions* positions() const { return positions_.get(); }
+
+ private:
+  std::unique_ptr<Positions> positions_;
 };
 
 /// A configuration value: what OmegaConf's containers and nodes are, as a plain value type.
@@ -59,7 +83,13 @@ class Node {
   const std::vector<Node>& items() const { return list_; }
   std::vector<Node>& items() { return list_; }
   const std::vector<Item>& entries() const { return map_; }
-  std::vector<Item>& entries() { return map_; }
+  /// For changing values, or keys; to add a key, append() is quicker.
+  std::vector<Item>& entries() {
+    index_.drop();
+    return map_;
+  }
+  /// Adds an entry at the end; the key must be new.
+  Node& append(Node key, Node value);
 
   /// The value of a string key; null pointer where absent or where this is no mapping.
   const Node* find(std::string_view key) const;
@@ -82,6 +112,8 @@ class Node {
   static const char* kind_name(Kind kind);
 
  private:
+  void make_index();
+
   Kind kind_ = Kind::kNull;
   bool bool_ = false;
   bool bytes_ = false;
@@ -91,6 +123,7 @@ class Node {
   std::string text_;
   std::vector<Node> list_;
   std::vector<Item> map_;
+  KeyIndex index_;  // made by append() alone: reading a node from many threads stays safe
   Mark mark_;
 };
 

@@ -123,16 +123,17 @@ const ConfigFile* Repository::load(const std::string& name) {
   return files_.emplace(name, read(name)).first->second.get();
 }
 
-std::unique_ptr<ConfigFile> Repository::read(const std::string& name) {
+std::shared_ptr<const ConfigFile> Repository::read(const std::string& name) {
   if (const BuiltInConfig* built_in = find_built_in(name)) {
     // Parsed once a process: every composition begins with them.
-    thread_local std::map<std::string_view, std::unique_ptr<ConfigFile>> parsed;
-    std::unique_ptr<ConfigFile>& file = parsed[built_in->path];
+    thread_local std::map<std::string_view, std::shared_ptr<const ConfigFile>> parsed;
+    std::shared_ptr<const ConfigFile>& file = parsed[built_in->path];
     if (!file) {
-      file = parse_file(built_in->text, "pkg://hydra.conf/" + std::string(built_in->path));
-      if (!built_in->package_header.empty()) file->package = built_in->package_header;
+      auto fresh = parse_file(built_in->text, "pkg://hydra.conf/" + std::string(built_in->path));
+      if (!built_in->package_header.empty()) fresh->package = built_in->package_header;
+      file = std::move(fresh);
     }
-    return std::make_unique<ConfigFile>(*file);
+    return file;
   }
   used_yml_ |= legacy_ && name.ends_with(".yml");
   for (const ConfigSource& source : sources_) {

@@ -58,12 +58,12 @@ class Repository {
 
  private:
   bool has_extension(const std::string& name) const;
-  std::unique_ptr<ConfigFile> read(const std::string& name);
+  std::shared_ptr<const ConfigFile> read(const std::string& name);
 
   std::vector<ConfigSource> sources_;
   bool legacy_;
   bool used_yml_ = false;
-  std::map<std::string, std::unique_ptr<ConfigFile>> files_;  // null: looked for in vain
+  std::map<std::string, std::shared_ptr<const ConfigFile>> files_;  // null: looked for in vain
 };
 
 }  // namespace polyphony::config

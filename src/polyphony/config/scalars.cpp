@@ -297,24 +297,24 @@ double yaml_real(std::string_view text) {
 }
 
 std::string_view plain_scalar_tag(std::string_view text) {
-  if (is_one_of(text, {"", "~", "null", "Null", "NULL"})) return "tag:yaml.org,2002:null";
+  if (is_one_of(text, {"", "~", "null", "Null", "NULL"})) return "null";
   const std::string low = text.size() <= 5 ? lower(text) : "";
-  if (is_bool_word(low, text)) return "tag:yaml.org,2002:bool";
-  if (text == "=") return "tag:yaml.org,2002:value";
-  if (text == "<<") return "tag:yaml.org,2002:merge";
+  if (is_bool_word(low, text)) return "bool";
+  if (text == "=") return "value";
+  if (text == "<<") return "merge";
   if (is_digit(text[0]) || text[0] == '-' || text[0] == '+' || text[0] == '.') {
-    if (yaml_int(text)) return "tag:yaml.org,2002:int";
-    if (pyyaml_float(text) || omegaconf_float(text)) return "tag:yaml.org,2002:float";
+    if (yaml_int(text)) return "int";
+    if (pyyaml_float(text) || omegaconf_float(text)) return "float";
   }
-  return "tag:yaml.org,2002:str";
+  return "str";
 }
 
 Node type_plain_scalar(std::string_view text) {
   const std::string_view tag = plain_scalar_tag(text);
-  if (tag.ends_with(":null")) return Node();
-  if (tag.ends_with(":int")) return yaml_integer(text);
-  if (tag.ends_with(":float")) return Node(yaml_real(text));
-  if (tag.ends_with(":bool")) return Node(is_one_of(lower(text), {"yes", "true", "on"}));
+  if (tag == "null") return Node();
+  if (tag == "int") return yaml_integer(text);
+  if (tag == "float") return Node(yaml_real(text));
+  if (tag == "bool") return Node(is_one_of(lower(text), {"yes", "true", "on"}));
   return Node(std::string(text));
 }
 

@@ -49,14 +49,12 @@ class Construction {
   }
 
   static bool has_tag(const YamlTree& tree, std::string_view name) {
-    return tree.tag.starts_with(kYamlTag) &&
-           std::string_view(tree.tag).substr(kYamlTag.size()) == name;
+    return !tree.foreign && tree.tag == name;
   }
 
   Node tagged(const YamlTree& tree) {
-    const std::string_view tag = tree.tag;
-    if (!tag.starts_with(kYamlTag)) unknown_tag(tree);
-    const std::string_view name = tag.substr(kYamlTag.size());
+    if (tree.foreign) unknown_tag(tree);
+    const std::string_view name = tree.tag;
     if (name == "str") return Node(scalar(tree));
     if (name == "map") return mapping(tree);
     if (name == "seq") return sequence(tree);
@@ -248,7 +246,7 @@ class Construction {
         return;
       }
     }
-    map.entries().emplace_back(std::move(key), std::move(value));
+    map.append(std::move(key), std::move(value));
   }
 
   std::shared_ptr<const std::string> source_;

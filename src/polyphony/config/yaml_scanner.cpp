@@ -50,7 +50,7 @@ void YamlScanner::unexpected(const std::string& wanted) const {
   fail(fmt::format("{}, but found '{}'", wanted, text_.substr(pos_, size)));
 }
 
-std::size_t YamlScanner::break_size(std::size_t offset) const {
+std::size_t YamlScanner::rare_break_size(std::size_t offset) const {
   const std::string_view rest = text_.substr(std::min(pos_ + offset, text_.size()));
   if (rest.empty()) return 0;
   if (rest[0] == '\n') return 1;
@@ -112,7 +112,7 @@ bool YamlScanner::need_more_tokens() {
   if (tokens_.empty()) return true;
   remove_stale_keys();
   std::size_t next = taken_ + tokens_.size();
-  for (const auto& [level, key] : simple_keys_) next = std::min(next, key.token_number);
+  for (const SimpleKey& key : simple_keys_) next = std::min(next, key.token_number);
   return next == taken_;
 }
 
@@ -184,29 +184,24 @@ bool YamlScanner::can_start_plain() const {
 }
 
 void YamlScanner::remove_stale_keys() {
-  for (auto it = simple_keys_.begin(); it != simple_keys_.end();) {
-    const SimpleKey& key = it->second;
-    if (key.place.line == line_ && index_ - key.place.index <= kMaxSimpleKey) {
-      ++it;
-      continue;
-    }
+  std::erase_if(simple_keys_, [this](const SimpleKey& key) {
+    if (key.place.line == line_ && index_ - key.place.index <= kMaxSimpleKey) return false;
     if (key.required) fail("could not find expected ':'");
-    it = simple_keys_.erase(it);
-  }
+    return true;
+  });
 }
 
 void YamlScanner::save_simple_key() {
   const bool required = flow_level_ == 0 && indent_ == column_;
   if (!allow_simple_key_) return;
   remove_simple_key();
-  simple_keys_[flow_level_] = {taken_ + tokens_.size(), required, place()};
+  simple_keys_.push_back({flow_level_, taken_ + tokens_.size(), required, place()});
 }
 
 void YamlScanner::remove_simple_key() {
-  const auto found = simple_keys_.find(flow_level_);
-  if (found == simple_keys_.end()) return;
-  if (found->second.required) fail("could not find expected ':'");
-  simple_keys_.erase(found);
+  if (simple_keys_.empty() || simple_keys_.back().level != flow_level_) return;
+  if (simple_keys_.back().required) fail("could not find expected ':'");
+  simple_keys_.pop_back();
 }
 
 void YamlScanner::unwind_indent(int column) {
@@ -295,10 +290,9 @@ void YamlScanner::fetch_key() {
 }
 
 void YamlScanner::fetch_value() {
-  const auto found = simple_keys_.find(flow_level_);
-  if (found != simple_keys_.end()) {
-    const SimpleKey key = found->second;
-    simple_keys_.erase(found);
+  if (!simple_keys_.empty() && simple_keys_.back().level == flow_level_) {
+    const SimpleKey key = simple_keys_.back();
+    simple_keys_.pop_back();
     const auto before = tokens_.begin() + static_cast<std::ptrdiff_t>(key.token_number - taken_);
     const auto at_key = tokens_.insert(before, {Kind::kKey, key.place});
     if (flow_level_ == 0 && add_indent(key.place.column)) {

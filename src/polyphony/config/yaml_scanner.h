@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +63,7 @@ class YamlScanner {
  private:
   using Kind = YamlToken::Kind;
   struct SimpleKey {
+    int level;
     std::size_t token_number;
     bool required;
     YamlPlace place;
@@ -78,7 +78,11 @@ class YamlScanner {
     return pos_ + offset < text_.size() ? text_[pos_ + offset] : '\0';
   }
   bool ends(std::size_t offset = 0) const { return pos_ + offset >= text_.size(); }
-  std::size_t break_size(std::size_t offset = 0) const;
+  std::size_t break_size(std::size_t offset = 0) const {
+    const char c = at(offset);
+    return c >= ' ' && c < '\x7F' ? 0 : rare_break_size(offset);
+  }
+  std::size_t rare_break_size(std::size_t offset) const;
   bool is_blank_or_end(std::size_t offset) const;  // "\0 \t" and line breaks
   bool is_break_or_end(std::size_t offset = 0) const;
   bool is_space_or_end(std::size_t offset = 0) const;  // the same without the tab
@@ -143,7 +147,7 @@ class YamlScanner {
   int indent_ = -1;
   std::vector<int> indents_;
   bool allow_simple_key_ = true;
-  std::map<int, SimpleKey> simple_keys_;  // by flow level
+  std::vector<SimpleKey> simple_keys_;  // at most one a flow level, outer ones first
 };
 
 }  // namespace polyphony::config

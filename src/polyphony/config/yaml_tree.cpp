@@ -15,8 +15,6 @@ using Pointer = YamlTree::Pointer;
 
 constexpr int kMaxDepth = 200;
 
-std::string yaml_tag(std::string_view name) { return std::string(kYamlTag) + std::string(name); }
-
 /// Recursive descent over the scanner's tokens, by PyYAML's productions.
 class Composer {
  public:
@@ -84,15 +82,23 @@ class Composer {
     for (auto& [handle, prefix] : own) tags_[handle] = prefix;
   }
 
-  Pointer make(YamlTree::Kind kind, std::string tag, int line) {
+  Pointer make(YamlTree::Kind kind, std::string_view tag, int line) {
     auto out = std::make_shared<YamlTree>();
     out->kind = kind;
-    out->tag = std::move(tag);
+    out->tag = tag;
     out->line = line + 1;
     return out;
   }
+  /// A node with a tag as it was written.
+  Pointer make_tagged(YamlTree::Kind kind, const std::string& written, int line) {
+    const bool own = written.starts_with(kYamlTag);
+    Pointer out =
+        make(kind, own ? std::string_view(written).substr(kYamlTag.size()) : written, line);
+    out->foreign = !own;
+    return out;
+  }
   Pointer empty_scalar() {
-    return make(YamlTree::Kind::kScalar, yaml_tag("null"), scanner_.peek().place.line);
+    return make(YamlTree::Kind::kScalar, "null", scanner_.peek().place.line);
   }
 
   Pointer alias() {
@@ -150,7 +156,7 @@ class Composer {
                   int line) {
     const bool no_tag = written.empty() || written == "!";
     const auto start = [&](YamlTree::Kind kind, std::string_view usual) {
-      Pointer out = make(kind, no_tag ? yaml_tag(usual) : written, line);
+      Pointer out = no_tag ? make(kind, usual, line) : make_tagged(kind, written, line);
       define(anchor, out);
       return out;
     };
@@ -161,11 +167,13 @@ class Composer {
         return indentless_sequence(start(YamlTree::Kind::kSequence, "seq"));
       case Token::kScalar: {
         YamlToken token = scanner_.take();
-        Pointer out = make(YamlTree::Kind::kScalar, written, line);
+        Pointer out = make_tagged(YamlTree::Kind::kScalar, written, line);
         if ((token.plain && written.empty()) || written == "!") {
           out->tag = plain_scalar_tag(token.text);
+          out->foreign = false;
         } else if (written.empty()) {
-          out->tag = yaml_tag("str");
+          out->tag = "str";
+          out->foreign = false;
         }
         out->text = std::move(token.text);
         define(anchor, out);
@@ -185,7 +193,8 @@ class Composer {
         break;
     }
     if (anchor.empty() && written.empty()) fail("expected a value here");
-    Pointer out = make(YamlTree::Kind::kScalar, no_tag ? yaml_tag("null") : written, line);
+    Pointer out = no_tag ? make(YamlTree::Kind::kScalar, "null", line)
+                         : make_tagged(YamlTree::Kind::kScalar, written, line);
     define(anchor, out);
     return out;
   }
@@ -250,7 +259,7 @@ class Composer {
 
   /// "[key: value]", a mapping of one entry.
   Pointer single_pair() {
-    Pointer out = make(YamlTree::Kind::kMapping, yaml_tag("map"), scanner_.peek().place.line);
+    Pointer out = make(YamlTree::Kind::kMapping, "map", scanner_.peek().place.line);
     scanner_.take();
     const bool no_key = next_is({Token::kValue, Token::kFlowEntry, Token::kFlowSequenceEnd});
     Pointer key = no_key ? empty_scalar() : node(Context::kFlow);

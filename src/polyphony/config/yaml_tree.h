@@ -16,7 +16,8 @@ struct YamlTree {
   using Pointer = std::shared_ptr<YamlTree>;
 
   Kind kind = Kind::kScalar;
-  std::string tag;  ///< "tag:yaml.org,2002:int", "!mine", …; resolved where none was written
+  std::string tag;       ///< "int" of "tag:yaml.org,2002:int"; resolved where none was written
+  bool foreign = false;  ///< a tag that is not YAML's own ("!mine"), whole
   std::string text;
   std::vector<Pointer> items;
   std::vector<std::pair<Pointer, Pointer>> entries;
@@ -31,7 +32,7 @@ inline constexpr std::string_view kYamlTag = "tag:yaml.org,2002:";
 YamlTree::Pointer compose_yaml(std::string_view text,
                                const std::shared_ptr<const std::string>& source);
 
-/// The tag of an unquoted scalar: PyYAML's rules for YAML 1.1 with OmegaConf's float rule.
+/// The tag of an unquoted scalar ("int"): PyYAML's rules for YAML 1.1 with OmegaConf's float rule.
 std::string_view plain_scalar_tag(std::string_view text);
 
 }  // namespace polyphony::config

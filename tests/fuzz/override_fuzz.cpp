@@ -1,0 +1,21 @@
+// Any text is an override or a ComposeError; a value is written as the override reads it.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include <polyphony/config/errors.h>
+#include <polyphony/config/override.h>
+#include <polyphony/config/sweep.h>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace polyphony::config;
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  try {
+    const Override parsed = parse_override(text);
+    parsed.value_text();
+    if (parsed.sweep) sweep_values(parsed, nullptr);
+  } catch (const ComposeError&) {
+  }
+  return 0;
+}
