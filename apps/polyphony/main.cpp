@@ -51,8 +51,9 @@ void add_commands(CLI::App& app) {
   polyphony::app::add_data_commands(app);
   polyphony::app::add_runs_commands(app);
   add_list(app);
-  app.add_flag("--shell-completion,--sc")
-      ->description("install=SHELL, uninstall=SHELL: text to evaluate in bash, zsh or fish");
+  const std::string completion =
+      "install=SHELL or uninstall=SHELL: text to evaluate in bash, zsh or fish";
+  app.add_flag("--shell-completion", completion);
 }
 
 int run(const Words& words) {

@@ -163,7 +163,9 @@ TEST_F(Sweeps, ACrashLosesOneJobOnly) {
 TEST_F(Sweeps, StopOnASignalAndSayWhatWasNotRun) {
   const Program asked = program({"-m", "wait=true", "lr=1,2,3", "hydra.launcher.n_jobs=2"});
   const pid_t pid = asked.start();
-  while (!fs::exists(cwd() / "mr/1/app.out") || file("mr/1/app.out").empty()) {
+  // The program may be slow to begin, but it does not hang: at most half a minute.
+  for (int i = 0; i < 6000 && (!fs::exists(cwd() / "mr/1/app.out") || file("mr/1/app.out").empty());
+       ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   kill(pid, SIGINT);

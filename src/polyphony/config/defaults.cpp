@@ -153,7 +153,10 @@ class Expansion {
         }
       }
     }
-    if (!has_children) return {itself(visit, false)};
+    if (!has_children) {
+      node.children.clear();
+      return {itself(visit, false)};
+    }
     if (!waiting.empty()) {
       const Node known = interpolation_map(entries, self_added);
       for (const std::size_t i : waiting) {

@@ -47,11 +47,4 @@ RunDirectory RunDirectory::resume(const fs::path& existing) {
   return RunDirectory(existing);
 }
 
-void RunDirectory::write_hydra(const HydraFiles& files) const {
-  const fs::path folder = path_ / ".hydra";
-  write_file(folder / "config.yaml", files.config);
-  write_file(folder / "overrides.yaml", files.overrides);
-  write_file(folder / "hydra.yaml", files.hydra);
-}
-
 }  // namespace polyphony::record

@@ -1,16 +1,8 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
 
 namespace polyphony::record {
-
-/// The texts that Hydra writes to a run's .hydra folder.
-struct HydraFiles {
-  std::string config;     ///< config.yaml
-  std::string overrides;  ///< overrides.yaml
-  std::string hydra;      ///< hydra.yaml
-};
 
 /// Where one run keeps its files.
 class RunDirectory {
@@ -22,9 +14,6 @@ class RunDirectory {
   /// The directory as named, whatever it holds; made where absent.
   /// @throws IoError naming the path and the system's reason
   static RunDirectory resume(const std::filesystem::path& existing);
-
-  /// Writes .hydra/{config,overrides,hydra}.yaml. @throws IoError
-  void write_hydra(const HydraFiles& files) const;
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path metrics_csv() const { return path_ / "metrics.csv"; }
