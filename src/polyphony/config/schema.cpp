@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <polyphony/base/error.h>
 #include <polyphony/config/aliases.h>
 #include <polyphony/config/target.h>
 #include <polyphony/config/yaml.h>
@@ -33,6 +34,15 @@ std::vector<std::string> split_type(const std::string& text, const std::string& 
   return parts;
 }
 
+/// A default, bound or word as YAML types it; the text itself where it is no YAML.
+Node parsed(const std::string& text) {
+  try {
+    return parse_yaml(text, "options");
+  } catch (const ConfigError&) {
+    return Node(text);
+  }
+}
+
 bool is_kind(const std::string& type) {
   const auto& classes = registered_classes();
   return std::any_of(classes.begin(), classes.end(),
@@ -49,7 +59,7 @@ std::vector<std::string> names_of(const RegisteredClass& entry) {
 /// "at least 2", "above 0", "in [0, 1)", "between 1 and 8" as bounds; others stay words.
 void add_rule(Json& schema, const std::string& rule) {
   const auto number = [](const std::string& text) -> Json {
-    const Node node = parse_yaml(text, "rule");
+    const Node node = parsed(text);
     if (node.kind() == Node::Kind::kInt) return node.as_int();
     if (node.kind() == Node::Kind::kFloat) return node.as_float();
     return nullptr;
@@ -198,7 +208,7 @@ class Writer {
         continue;
       }
       words.push_back(part);
-      const Node value = parse_yaml(part, "choice");
+      const Node value = parsed(part);
       if (value.kind() == Node::Kind::kInt) words.push_back(value.as_int());
     }
     Json named = {{"enum", std::move(words)}};
@@ -228,7 +238,7 @@ class Writer {
   static Json default_of(const FieldDoc& field) {
     if (field.type == "str" || field.type.find('|') != field.type.npos)
       return field.default_text == "''" ? "" : field.default_text;
-    const Node node = parse_yaml(field.default_text, "default");
+    const Node node = parsed(field.default_text);
     switch (node.kind()) {
       case Node::Kind::kBool:
         return node.as_bool();
