@@ -121,48 +121,51 @@ TEST_F(CommandLine, ARunNeverOverwritesAnother) {
   EXPECT_TRUE(fs::exists(cwd_ / "out-1/vote.log"));
 }
 
-const char* const kBash = R"(eval "$(polyphony --shell-completion install=bash)" COMP_LINE = "$1";
-COMP_POINT = ${#1};
-COMP_WORDS = ($1); COMP_CWORD=$((${
-#COMP_WORDS[@] } - 1))
-       complete -p polyphony > /dev/null
-       _polyphony_complete polyphony
-       printf '%s\n' "${COMPREPLY[@]}")";
+// clang-format off
+const char* const kBash = R"sh(eval "$(polyphony --shell-completion install=bash)"
+COMP_LINE="$1"
+COMP_POINT=${#1}
+COMP_WORDS=($1)
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+complete -p polyphony > /dev/null
+_polyphony_complete polyphony
+printf '%s\n' "${COMPREPLY[@]}")sh";
+// clang-format on
 
 TEST_F(CommandLine, CompletesInBash) {
-         const auto complete = [&](const std::string& line) {
-           return shell({"bash", "-c", kBash, "bash", line});
-         };
-         EXPECT_THAT(complete("polyphony tr"), ElementsAre("train"));
-         EXPECT_THAT(complete("polyphony data "), Contains("check"));
-         EXPECT_THAT(complete("polyphony train --mult"), ElementsAre("--multirun"));
-         EXPECT_THAT(complete("polyphony train tas"), ElementsAre("task", "task."));
-         EXPECT_THAT(complete("polyphony train task="), ElementsAre("audio", "fusion", "text"))
-             << "bash has kept what stands before the break";
-         EXPECT_THAT(complete("polyphony train task=text loading.wo"),
-                     ElementsAre("loading.workers="));
-         EXPECT_THAT(complete("polyphony train loading.workers="), ElementsAre("2"));
-       }
+  const auto complete = [&](const std::string& line) {
+    return shell({"bash", "-c", kBash, "bash", line});
+  };
+  EXPECT_THAT(complete("polyphony tr"), ElementsAre("train"));
+  EXPECT_THAT(complete("polyphony data "), Contains("check"));
+  EXPECT_THAT(complete("polyphony train --mult"), ElementsAre("--multirun"));
+  EXPECT_THAT(complete("polyphony train tas"), ElementsAre("task", "task."));
+  EXPECT_THAT(complete("polyphony train task="), ElementsAre("audio", "fusion", "text"))
+      << "bash has kept what stands before the break";
+  EXPECT_THAT(complete("polyphony train task=text loading.wo"), ElementsAre("loading.workers="));
+  EXPECT_THAT(complete("polyphony train loading.workers="), ElementsAre("2"));
+}
 
-       TEST_F(CommandLine, CompletesInZsh) {
-         if (!has("zsh")) GTEST_SKIP() << "zsh is not installed";
-         const char* script =
-             R"(compdef() { : }
-         compadd() { print -l -- "${@:4}" }
-         eval "$(polyphony --shell-completion install=zsh)" BUFFER = "$1";
-         CURSOR = ${#1}; words=(${=1})
-         _polyphony_complete)";
+TEST_F(CommandLine, CompletesInZsh) {
+  if (!has("zsh")) GTEST_SKIP() << "zsh is not installed";
+  // clang-format off
+  const char* script = R"sh(compdef() { : }
+compadd() { print -l -- "${@:4}" }
+eval "$(polyphony --shell-completion install=zsh)"
+BUFFER="$1"; CURSOR=${#1}; words=(${=1})
+_polyphony_complete)sh";
+  // clang-format on
   EXPECT_THAT(shell({"zsh", "-f", "-c", script, "zsh", "polyphony train task="}),
               ElementsAre("task=audio", "task=fusion", "task=text"));
-       }
+}
 
-       TEST_F(CommandLine, CompletesInFish) {
-         if (!has("fish")) GTEST_SKIP() << "fish is not installed";
-         EXPECT_THAT(shell({"fish", "--no-config", "-c",
-                            "polyphony --shell-completion install=fish | source; "
-                            "complete -C 'polyphony train task='"}),
-                     ElementsAre("task=audio", "task=fusion", "task=text"));
-       }
+TEST_F(CommandLine, CompletesInFish) {
+  if (!has("fish")) GTEST_SKIP() << "fish is not installed";
+  EXPECT_THAT(shell({"fish", "--no-config", "-c",
+                     "polyphony --shell-completion install=fish | source; "
+                     "complete -C 'polyphony train task='"}),
+              ElementsAre("task=audio", "task=fusion", "task=text"));
+}
 
 }  // namespace
-}  // namespace
+}  // namespace polyphony
