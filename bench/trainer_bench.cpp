@@ -4,12 +4,14 @@
 #include <string>
 
 #include <ATen/ops/mul.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 #include <benchmark/benchmark.h>
 
 #include <polyphony/callbacks/learning_rate_monitor.h>
 #include <polyphony/callbacks/model_checkpoint.h>
+#include <polyphony/optim/adamw.h>
 #include <polyphony/optim/schedules.h>
 #include <polyphony/optim/sgd.h>
 #include <polyphony/train/trainer.h>
@@ -81,6 +83,21 @@ void bare_step(benchmark::State& state) {
   }
 }
 BENCHMARK(bare_step)->Unit(benchmark::kMicrosecond);
+
+/// Clipping and AdamW over as many weights as a small model has.
+void adamw_step(benchmark::State& state) {
+  optim::AdamW adamw(optim::AdamWOptions{});
+  optim::NamedTensors parameters;
+  for (int i = 0; i < 100; ++i) {
+    at::Tensor weight = at::zeros({state.range(0) / 100});
+    weight.mutable_grad() = at::ones_like(weight);
+    parameters.emplace_back("w" + std::to_string(i), weight);
+  }
+  adamw.attach(parameters);
+  for (auto _ : state) adamw.step(optim::clip_scale(optim::grad_norm(adamw), 1.0));
+  state.SetBytesProcessed(state.iterations() * state.range(0) * 7 * 4);
+}
+BENCHMARK(adamw_step)->Arg(1'800'000)->Arg(20'000'000)->Unit(benchmark::kMicrosecond);
 
 void trainer_step(benchmark::State& state) {
   constexpr std::int64_t kSteps = 20000;

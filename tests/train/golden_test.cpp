@@ -255,7 +255,8 @@ void expect_logged(const std::string& text, const std::vector<std::string>& head
   EXPECT_EQ(row, rows.size());
 }
 
-void expect_weights(const Case& one, const NamedTensors& weights) {
+/// @return how many of the weights the case holds, and were compared
+int expect_weights(const Case& one, const NamedTensors& weights) {
   int compared = 0;
   for (const auto& [name, weight] : weights) {
     const auto found = one.tensors.find("final." + name);
@@ -270,7 +271,7 @@ void expect_weights(const Case& one, const NamedTensors& weights) {
     EXPECT_LT((mine - want).abs().max().item<double>(), 3e-5) << name;
     ++compared;
   }
-  std::printf("  %d weights compared\n", compared);
+  return compared;
 }
 
 Optimization optimization_of(const Case& one) {
@@ -297,7 +298,7 @@ Optimization optimization_of(const Case& one) {
   return optimization;
 }
 
-void expect_trajectory(const Case& one) {
+int expect_trajectory(const Case& one) {
   TrainerOptions options;
   options.max_epochs = one.facts.at("epochs").get<int>();
   options.accumulate_grad_batches = one.facts.at("accumulate");
@@ -330,14 +331,15 @@ void expect_trajectory(const Case& one) {
   expect_logged(one.facts.at("logged"), header, rows);
   for (const auto& [name, value] : one.facts.at("callback_metrics").items()) {
     const double* mine = find_value(trainer.callback_metrics(), name);
-    ASSERT_NE(mine, nullptr) << name;
+    EXPECT_NE(mine, nullptr) << name;
+    if (mine == nullptr) continue;
     EXPECT_NEAR(*mine, value.get<double>(), kRelative * std::abs(value.get<double>())) << name;
   }
   std::size_t place = 0;
   for (const auto& [name, parameter] : task.parameters()) {
     EXPECT_EQ(name, one.facts.at("param_order").at(place++).get<std::string>());
   }
-  expect_weights(one, task.parameters());
+  return expect_weights(one, task.parameters());
 }
 
 TEST(Trainer, GoldenTrajectories) {
@@ -349,12 +351,12 @@ TEST(Trainer, GoldenTrajectories) {
       paths.insert(entry.path());
     }
   }
+  int weights = 0;
   for (const fs::path& path : paths) {
     SCOPED_TRACE(path.stem().string());
-    std::printf("%s\n", path.stem().c_str());
-    expect_trajectory(load(path));
+    weights += expect_trajectory(load(path));
   }
-  std::printf("training trajectories: %zu\n", paths.size());
+  std::printf("training trajectories: %zu; final weights compared: %d\n", paths.size(), weights);
   EXPECT_GT(paths.size(), 0U);
 }
 

@@ -43,9 +43,8 @@ void LinearWarmup::attach(Optimizer& optimizer, std::optional<std::int64_t> tota
 
 double LinearWarmup::rate(double, double base) const {
   const auto step = static_cast<double>(last_epoch());
-  if (last_epoch() < warmup_ || !options_.decay) {
-    return base * (step / static_cast<double>(std::max<std::int64_t>(1, warmup_)));
-  }
+  if (last_epoch() < warmup_) return base * (step / static_cast<double>(warmup_));
+  if (!options_.decay) return base;
   const auto left = static_cast<double>(total_ - last_epoch());
   const auto span = static_cast<double>(std::max<std::int64_t>(1, total_ - warmup_));
   return base * std::max(0.0, left / span);

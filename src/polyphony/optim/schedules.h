@@ -29,7 +29,7 @@ struct LinearWarmupOptions : ScheduleTiming {
 };
 
 /// LambdaLR with a linear warm-up: from 0 to the rate in warmup_steps, then down to 0 at the last
-/// step (transformers' get_linear_schedule_with_warmup), or on at step / warmup_steps.
+/// step (transformers' get_linear_schedule_with_warmup), or level.
 class LinearWarmup : public Schedule {
  public:
   using Options = LinearWarmupOptions;
