@@ -116,9 +116,8 @@ double train_step(models::MultiModalTransformer& model, optim::Optimizer& optimi
     }
     sum += loss.item<double>() * scale / static_cast<double>(shard.world);
   }
-  optimizer.clip_grad_norm(1.0);
-  optimizer.step(optimizer.base_lr());
-  optimizer.zero_grad();
+  optimizer.step(optim::clip_scale(optim::grad_norm(optimizer), 1.0));
+  optimizer.zero_grad(optim::Optimizer::ZeroGrad::kKeepStorage);
   if (group != nullptr) group->all_reduce(std::span(&sum, 1));
   return sum;
 }
