@@ -189,9 +189,9 @@ void show_config(Source& source, const Arguments& arguments) {
   std::optional<Node> shown = root;
   if (!whole) {
     const Node* written = root.select(package);
-    shown = config::select(root, package, settings.context());
     // A part stays as it is written; a text that stands for another part is that part.
-    if (shown && written != nullptr && !written->is_scalar()) shown = *written;
+    const bool part = written != nullptr && !written->is_scalar();
+    shown = part ? *written : config::select(root, package, settings.context());
   }
   if (!shown || shown->is_null()) {
     throw ConfigError(fmt::format("package '{}' not found in config", package),
