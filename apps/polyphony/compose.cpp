@@ -11,7 +11,9 @@
 #include <polyphony/config/dump.h>
 #include <polyphony/config/errors.h>
 #include <polyphony/config/interpolate.h>
+#include <polyphony/config/provenance.h>
 #include <polyphony/config/sweep.h>
+#include "explain.h"
 
 namespace polyphony::app {
 namespace {
@@ -22,6 +24,7 @@ struct Output {
   std::string format = "yaml";
   bool resolve = false;
   bool multirun = false;
+  ExplainArguments explain;
 };
 
 /// The composition's hydra node as a run has it: with the paths that its ${hydra:...} ask for.
@@ -51,8 +54,19 @@ void print(const Node& node, const Output& output) {
 }
 
 void compose_one(const ComposeArguments& arguments, const Output& output) {
-  const config::Composition composition = config::compose(request_of(arguments));
+  config::ComposeRequest request = request_of(arguments);
+  ExplainArguments explain = output.explain;
+  take_explained_key(explain, request);
+  config::Provenance provenance;
+  request.observer = &provenance;
+  const config::Composition composition = config::compose(request);
   print_warnings(composition);
+  for (const std::string& text : provenance.conflicts()) fmt::print(stderr, "warning: {}\n", text);
+  if (explain.wanted) {
+    print_explanation(composition, hydra_of_run(composition), provenance, explain.key,
+                      output.format);
+    return;
+  }
   config::ResolveContext context;
   context.warn = [](const std::string& text) { fmt::print(stderr, "warning: {}\n", text); };
   if (output.resolve) context.hydra = hydra_of_run(composition);
@@ -94,9 +108,8 @@ void print_error_line(const config::ComposeError& error) {
 
 }  // namespace
 
-std::vector<std::string> with_long_options(int argc, char** argv) {
-  std::vector<std::string> out(argv, argv + argc);
-  for (std::string& argument : out) {
+std::vector<std::string> with_long_options(std::vector<std::string> words) {
+  for (std::string& argument : words) {
     for (const auto& [brief, full] :
          {std::pair("-cp", "--config-path"), {"-cn", "--config-name"}, {"-cd", "--config-dir"}}) {
       const std::string with_value = std::string(brief) + "=";
@@ -104,7 +117,7 @@ std::vector<std::string> with_long_options(int argc, char** argv) {
       if (argument.starts_with(with_value)) argument.replace(0, with_value.size() - 1, full);
     }
   }
-  return out;
+  return words;
 }
 
 void add_compose_options(CLI::App& command, ComposeArguments& arguments) {
@@ -148,6 +161,7 @@ void add_compose_command(CLI::App& app) {
       ->check(CLI::IsMember({"yaml", "json"}));
   command->add_flag("--resolve", output->resolve, "replace every ${...} by its value");
   command->add_flag("--multirun,-m", output->multirun, "print the overrides of each job");
+  add_explain_option(*command, output->explain);
   command->callback([arguments, output, command] {
     name_primary(*command, *arguments);
     try {

@@ -22,7 +22,7 @@ struct ComposeArguments {
 };
 
 /// The command line with Hydra's -cp, -cn and -cd, which are no short options, written out.
-std::vector<std::string> with_long_options(int argc, char** argv);
+std::vector<std::string> with_long_options(std::vector<std::string> words);
 void add_compose_options(CLI::App& command, ComposeArguments& arguments);
 config::ComposeRequest request_of(const ComposeArguments& arguments);
 /// Warnings of a composition, and options that an optional group swallowed, to stderr.

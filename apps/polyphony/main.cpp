@@ -1,9 +1,6 @@
 // polyphony: parse the command line, call the verb, turn errors into exit codes.
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -11,53 +8,23 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/compose.h>
-#include <polyphony/pipeline/entry.h>
+#include <polyphony/job/app.h>
+#include <polyphony/job/dotenv.h>
+#include "completion.h"
 #include "compose.h"
+#include "config.h"
 #include "data.h"
+#include "experiment.h"
 #include "runs.h"
 
 namespace {
 
-using polyphony::pipeline::Request;
+using Words = std::vector<std::string>;
 
-/// Opens the tensor part, which loads LibTorch, and hands the request over.
-int call_tensor_part(const Request& request) {
-  constexpr const char* kLibrary = "libpolyphony_tensor.so";  // found beside the program
-  void* library = dlopen(kLibrary, RTLD_NOW | RTLD_GLOBAL);
-  if (library == nullptr) {
-    throw polyphony::IoError(
-        fmt::format("cannot load {}: {}", kLibrary, dlerror()),
-        "build it: cmake --build --preset release; it lies beside the program");
-  }
-  const auto entry = reinterpret_cast<polyphony::pipeline::Entry>(
-      dlsym(library, polyphony::pipeline::kEntrySymbol));
-  if (entry == nullptr) {
-    throw polyphony::IoError(fmt::format("{} is of another version", kLibrary), "build both anew");
-  }
-  return entry(request);
-}
-
-std::string joined(int argc, char** argv) {
-  std::string line;
-  for (int i = 0; i < argc; ++i) line += (i > 0 ? " " : "") + std::string(argv[i]);
+std::string joined(const Words& words) {
+  std::string line = "polyphony";
+  for (const std::string& word : words) line += " " + word;
   return line;
-}
-
-/// A verb that composes a configuration and needs LibTorch.
-void add_experiment_verb(CLI::App& app, const char* verb, const char* doc, const char* default_name,
-                         const std::string& command_line) {
-  CLI::App* command = app.add_subcommand(verb, doc);
-  auto arguments = std::make_shared<polyphony::app::ComposeArguments>();
-  arguments->config_name = default_name;
-  polyphony::app::add_compose_options(*command, *arguments);
-  command->callback([arguments, verb, command_line] {
-    Request request;
-    request.verb = verb;
-    request.command_line = command_line;
-    request.config = polyphony::config::compose(polyphony::app::request_of(*arguments));
-    if (const int code = call_tensor_part(request); code != 0) throw CLI::RuntimeError(code);
-  });
 }
 
 void add_list(CLI::App& app) {
@@ -66,32 +33,46 @@ void add_list(CLI::App& app) {
   auto name = std::make_shared<std::string>();
   command->add_option("name", *name, "a class, or a kind such as Model; all where absent");
   command->callback([name] {
-    Request request;
-    request.verb = "list";
-    request.name = *name;
-    if (const int code = call_tensor_part(request); code != 0) throw CLI::RuntimeError(code);
+    if (const int code = polyphony::app::list_classes(*name); code != 0) {
+      throw CLI::RuntimeError(code);
+    }
   });
 }
 
-int run(int argc, char** argv) {
-  CLI::App app("Polyphony: speech + text classification experiments from YAML", "polyphony");
+/// Everything but the experiment verbs, whose words Hydra's rules read; they stand here for --help.
+void add_commands(CLI::App& app) {
   app.require_subcommand(1);
   app.set_version_flag("--version", POLYPHONY_VERSION);
-  const std::string line = joined(argc, argv);
-  add_experiment_verb(app, "run", "do what `mode` of the configuration says", "experiment", line);
-  add_experiment_verb(app, "train", "train, then test the best checkpoint", "experiment", line);
-  add_experiment_verb(app, "test", "metrics of a checkpoint on the test rows", "experiment", line);
-  add_experiment_verb(app, "predict", "logits (.npy) and labels (.csv) of a checkpoint",
-                      "experiment", line);
-  add_experiment_verb(app, "vote", "soft voting of saved logits", "voting", line);
+  for (const polyphony::app::ExperimentVerb& verb : polyphony::app::experiment_verbs()) {
+    app.add_subcommand(std::string(verb.name), std::string(verb.doc));
+  }
   polyphony::app::add_compose_command(app);
+  polyphony::app::add_config_commands(app, polyphony::app::call_tensor_part);
   polyphony::app::add_data_commands(app);
   polyphony::app::add_runs_commands(app);
   add_list(app);
+  app.add_flag("--shell-completion,--sc")
+      ->description("install=SHELL, uninstall=SHELL: text to evaluate in bash, zsh or fish");
+}
+
+int run(const Words& words) {
+  for (const std::string& text : polyphony::job::load_nearest_dotenv()) {
+    fmt::print(stderr, "warning: {}\n", text);
+  }
+  const std::string first = words.empty() ? "" : words[0];
+  const Words rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+  if (const auto* verb = polyphony::app::find_experiment_verb(first)) {
+    return polyphony::job::run_app(polyphony::app::experiment_app(*verb, joined(words)), rest);
+  }
+  CLI::App app("Polyphony: speech + text classification experiments from YAML", "polyphony");
+  add_commands(app);
+  if (first == "--shell-completion" || first == "-sc") {
+    polyphony::app::complete(app, rest);
+    return 0;
+  }
   try {
-    std::vector<std::string> arguments = polyphony::app::with_long_options(argc, argv);
-    std::reverse(arguments.begin() + 1, arguments.end());  // CLI11 takes the last first
-    arguments.erase(arguments.begin());
+    std::vector<std::string> arguments = polyphony::app::with_long_options(words);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes the last first
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
@@ -105,7 +86,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    return run({argv + 1, argv + argc});
   } catch (const polyphony::Error& error) {
     fmt::print(stderr, "polyphony: {}\n", error.what());
     return static_cast<int>(error.exit_code());

@@ -34,6 +34,7 @@ struct RunsArguments {
   std::string state;
   std::int64_t limit = 0;  // 0: all
   std::string format = "table";
+  std::vector<std::string> metrics;  // columns of the list; empty: those of the test set
   std::vector<std::int64_t> ids;
 };
 
@@ -91,6 +92,39 @@ void print_json(const Json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+/// The runs with one column for each metric that any of them has.
+/// @param wanted  names; where empty, those of the test set
+Table listing(const Store& store, const std::vector<Run>& runs,
+              const std::vector<std::string>& wanted) {
+  std::vector<std::map<std::string, double>> finals;
+  std::vector<std::string> columns = wanted;
+  for (const Run& run : runs) {
+    auto& values = finals.emplace_back();
+    for (const Metric& metric : store.final_metrics(run.id)) {
+      values[metric.name] = metric.value;
+      const bool shown = wanted.empty() && metric.name.starts_with("test_");
+      if (shown && std::find(columns.begin(), columns.end(), metric.name) == columns.end())
+        columns.push_back(metric.name);
+    }
+  }
+  std::vector<std::string> header = {"id", "name", "state", "started", "seconds"};
+  header.insert(header.end(), columns.begin(), columns.end());
+  header.emplace_back("directory");
+  Table table(header);
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const Run& run = runs[i];
+    std::vector<std::string> row = {std::to_string(run.id), run.name, state_text(run),
+                                    record::iso_time(run.started), seconds_text(run.duration)};
+    for (const std::string& column : columns) {
+      const auto value = finals[i].find(column);
+      row.push_back(value == finals[i].end() ? "-" : fmt::format("{:.4f}", value->second));
+    }
+    row.push_back(run.directory.string());
+    table.add_row(row);
+  }
+  return table;
+}
+
 void list(const RunsArguments& arguments) {
   const Store store = open_store(arguments);
   record::RunQuery query;
@@ -103,12 +137,7 @@ void list(const RunsArguments& arguments) {
     print_json(json);
     return;
   }
-  Table table({"id", "name", "state", "started", "seconds", "directory"});
-  for (const Run& run : runs) {
-    table.add_row({std::to_string(run.id), run.name, state_text(run), record::iso_time(run.started),
-                   seconds_text(run.duration), run.directory.string()});
-  }
-  fmt::print("{}", table.to_text());
+  fmt::print("{}", listing(store, runs, arguments.metrics).to_text());
 }
 
 void show(const RunsArguments& arguments) {
@@ -233,19 +262,21 @@ void add_runs_commands(CLI::App& app) {
         ->check(CLI::IsMember({"running", "finished", "failed", "interrupted"}));
     command->add_option("--limit", arguments->limit, "at most so many, newest first")
         ->check(CLI::PositiveNumber);
+    command->add_option("--metric", arguments->metrics,
+                        "a metric to show, repeatable (those of the test set where absent)");
   };
-  CLI::App* listing = runs->add_subcommand("list", "runs, newest first (the default)");
+  CLI::App* lister = runs->add_subcommand("list", "runs, newest first (the default)");
   CLI::App* showing = runs->add_subcommand("show", "all that is known of one run");
   CLI::App* comparing = runs->add_subcommand("compare", "where configs differ, and final metrics");
-  for (CLI::App* command : {runs, listing, showing, comparing}) add_common(command);
-  for (CLI::App* command : {runs, listing}) add_filters(command);
+  for (CLI::App* command : {runs, lister, showing, comparing}) add_common(command);
+  for (CLI::App* command : {runs, lister}) add_filters(command);
   showing->add_option("id", arguments->ids, "the run's id")->required()->expected(1);
   comparing->add_option("id", arguments->ids, "two or more ids")->required()->expected(2, 1000);
   runs->require_subcommand(0, 1);
   runs->callback([arguments, runs] {
     if (runs->get_subcommands().empty()) list(*arguments);
   });
-  listing->callback([arguments] { list(*arguments); });
+  lister->callback([arguments] { list(*arguments); });
   showing->callback([arguments] { show(*arguments); });
   comparing->callback([arguments] { compare(*arguments); });
 }

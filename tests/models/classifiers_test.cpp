@@ -32,6 +32,7 @@ config::Node text_encoder() {
   node.set("buckets", 64);
   node.set("dims", 6);
   node.set("dropout", 0.0);
+  node.set("idf", false);  // its counts grow with every pass, so that no two passes agree
   return node;
 }
 

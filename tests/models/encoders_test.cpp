@@ -32,6 +32,7 @@ NgramEncoderOptions small_ngrams() {
   options.buckets = 64;
   options.dims = 6;
   options.dropout = 0.0;
+  options.idf = false;
   return options;
 }
 
@@ -237,6 +238,25 @@ TEST(NgramEncoder, GradientCountsEachNgramAndSparesPadding) {
   want[7].fill_(1.0 + 1.0 + 3.0);
   want[3].fill_(2.0);
   EXPECT_TRUE(at::equal(encoder.named_parameters()["table"].grad(), want));
+}
+
+TEST(NgramEncoder, WeighsRareNgramsMoreOnceItHasSeenTexts) {
+  NgramEncoderOptions options = small_ngrams();
+  options.idf = true;
+  NgramEncoder encoder(options);
+  data::Batch batch;  // n-gram 7 stands in all three texts (twice in the first), 3 in one
+  batch.set("ngrams", at::tensor({7, 7, 7, 3, 7, 5}, at::kLong).view({3, 1, 2}));
+  batch.set("ngrams_length", at::tensor({1, 1, 1}, at::kLong));
+  encoder.encode(batch);
+  encoder.eval();
+  const Encoded encoded = encoder.encode(batch);
+  const at::Tensor table = encoder.named_parameters()["table"];
+  const double rare = std::log(4.0 / 2.0) + 1;  // scikit-learn's smooth idf; of 7 it is 1
+  EXPECT_LT(distance(encoded.sequence[1][0], table[7] + rare * table[3]), 1e-6);
+  EXPECT_LT(distance(encoded.pooled[1], encoded.sequence[1][0] / std::sqrt(1 + rare * rare)), 1e-6);
+  const at::Tensor counts = encoder.named_buffers()["texts_with"];
+  EXPECT_EQ(counts[7].item<float>(), 3.0F);
+  EXPECT_EQ(counts[3].item<float>(), 1.0F);
 }
 
 TEST(NgramEncoder, DropoutKeepsTheScaleAndIsForTrainingOnly) {

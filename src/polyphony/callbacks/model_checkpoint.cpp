@@ -3,18 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
-#include <regex>
 
+#include <ATen/ops/scalar_tensor.h>
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/callbacks/checkpoint_name.h>
 #include <polyphony/callbacks/monitor.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::callbacks {
 namespace fs = std::filesystem;
+using tensor::Value;
 
 void ModelCheckpointOptions::describe(config::Fields& f) {
   f("dirpath", dirpath, "where checkpoints go; null: checkpoints/ in the run's directory");
@@ -26,158 +27,276 @@ void ModelCheckpointOptions::describe(config::Fields& f) {
   f.check("save_top_k", monitor || (save_top_k >= -1 && save_top_k <= 1),
           "-1, 0 or 1 where monitor is null");
   f("save_last", save_last, "also keep last.ckpt, a copy of the newest");
+  f("save_weights_only", save_weights_only, "leave optimizer and callbacks out");
   f("auto_insert_metric_name", auto_insert_metric_name, "write epoch=3 for {epoch}");
+  f("every_n_train_steps", every_n_train_steps, "optimizer steps between checkpoints");
+  f.check("every_n_train_steps", !every_n_train_steps || *every_n_train_steps >= 0, "at least 0");
+  f("train_time_interval", train_time_interval, "time between checkpoints");
   f("every_n_epochs", every_n_epochs, "epochs between checkpoints; 0: never");
-  f.check("every_n_epochs", every_n_epochs >= 0, "at least 0");
+  f.check("every_n_epochs", !every_n_epochs || *every_n_epochs >= 0, "at least 0");
+  const int triggers = (every_n_train_steps.value_or(0) > 0 ? 1 : 0) +
+                       (every_n_epochs.value_or(0) > 0 ? 1 : 0) + (train_time_interval ? 1 : 0);
+  f.check("every_n_epochs", triggers <= 1,
+          "given alone, without every_n_train_steps and train_time_interval");
+  f("save_on_train_epoch_end", save_on_train_epoch_end,
+    "save after the training epoch, not after validation; null: where validation ends the epoch");
+  f("safetensors", safetensors, "also write each checkpoint's weights as .safetensors");
   f("verbose", verbose, "print each save");
 }
 
-ModelCheckpoint::ModelCheckpoint(Options options) : options_(std::move(options)) {}
-
-void ModelCheckpoint::on_fit_start(train::Trainer& trainer) {
-  directory_ = options_.dirpath ? *options_.dirpath : trainer.checkpoint_directory().string();
+ModelCheckpoint::ModelCheckpoint(Options options, SecondsClock clock)
+    : options_(std::move(options)),
+      clock_(std::move(clock)),
+      kth_value_(static_cast<float>(worst(options_.mode))) {
+  const bool given =
+      options_.every_n_train_steps || options_.every_n_epochs || options_.train_time_interval;
+  if (!given) return;
+  every_n_epochs_ = options_.every_n_epochs.value_or(0);
+  every_n_train_steps_ = options_.every_n_train_steps.value_or(0);
 }
 
-std::string ModelCheckpoint::format_name(const std::string& pattern,
-                                         const train::MetricValues& values, bool insert_names) {
-  static const std::regex kGroup(R"(\{([^{}:]+)(?::([^{}]*))?\})");
-  std::string name;
-  auto begin = pattern.cbegin();
-  for (std::sregex_iterator it(pattern.begin(), pattern.end(), kGroup), end; it != end; ++it) {
-    const std::smatch& match = *it;
-    name.append(begin, match[0].first);
-    begin = match[0].second;
-    const std::string key = match[1];
-    const auto found = std::find_if(values.begin(), values.end(),
-                                    [&](const auto& item) { return item.first == key; });
-    const double value = found == values.end() ? 0.0 : found->second;
-    if (insert_names) name += key + "=";
-    const bool counts = key == "epoch" || key == "step";
-    const std::string spec = match[2].matched ? match[2].str() : "";
-    try {
-      name += counts
-                  ? fmt::format(fmt::runtime("{:" + spec + "}"), static_cast<std::int64_t>(value))
-                  : fmt::format(fmt::runtime("{:" + (spec.empty() ? ".4f" : spec) + "}"), value);
-    } catch (const fmt::format_error& error) {
-      throw ConfigError(fmt::format("ModelCheckpoint.filename: '{}': {}", pattern, error.what()),
-                        "write a format as Python's, e.g. {epoch:02d} or {val_loss:.3f}");
-    }
+void ModelCheckpoint::setup(train::Trainer& trainer) {
+  directory_ = options_.dirpath ? fs::weakly_canonical(*options_.dirpath).string()
+                                : trainer.checkpoint_directory().string();
+  directory_ = trainer.strategy().broadcast(directory_);
+}
+
+void ModelCheckpoint::on_train_start(train::Trainer&) { last_time_ = clock_(); }
+
+bool ModelCheckpoint::skips(const train::Trainer& trainer) const {
+  return trainer.options().fast_dev_run.count > 0 || !trainer.fitting() ||
+         trainer.sanity_checking() || last_global_step_saved_ == trainer.global_step();
+}
+
+bool ModelCheckpoint::saves_on_train_epoch_end(const train::Trainer& trainer) const {
+  if (options_.save_on_train_epoch_end) return *options_.save_on_train_epoch_end;
+  const train::TrainerOptions& options = trainer.options();
+  if (options.check_val_every_n_epoch != 1) return false;
+  if (trainer.num_val_batches() == 0) return true;
+  return options.val_check_interval.value == 1.0;
+}
+
+ModelCheckpoint::Candidates ModelCheckpoint::candidates(train::Trainer& trainer) {
+  Candidates found{trainer.callback_metrics(), trainer.current_epoch(), trainer.global_step()};
+  const double* epoch = train::find_value(found.metrics, "epoch");
+  const double* step = train::find_value(found.metrics, "step");
+  if (epoch != nullptr) found.epoch = static_cast<std::int64_t>(*epoch);
+  if (step != nullptr) found.step = static_cast<std::int64_t>(*step);
+  return found;
+}
+
+void ModelCheckpoint::on_train_batch_end(train::Trainer& trainer, double, std::int64_t) {
+  if (every_n_train_steps_ < 1 && !options_.train_time_interval) return;
+  if (skips(trainer)) return;
+  const bool by_steps =
+      every_n_train_steps_ >= 1 && trainer.global_step() % every_n_train_steps_ == 0;
+  bool by_time = false;
+  if (options_.train_time_interval) {
+    const double now = clock_();
+    by_time = now - last_time_ >= options_.train_time_interval->seconds;
+    by_time = !trainer.strategy().broadcast(by_time ? "due" : "").empty();
+    if (by_time) last_time_ = now;
   }
-  name.append(begin, pattern.cend());
-  return name;
+  if (!by_steps && !by_time) return;
+  const Candidates found = candidates(trainer);
+  save_top_k(trainer, found);
+  save_last(trainer, found);
 }
 
-std::string ModelCheckpoint::next_path(const train::Trainer& trainer) const {
-  train::MetricValues values = trainer.callback_metrics();
-  values.emplace_back("epoch", static_cast<double>(trainer.current_epoch()));
-  values.emplace_back("step", static_cast<double>(trainer.global_step()));
-  const std::string name = format_name(options_.filename.value_or("{epoch}-{step}"), values,
-                                       options_.auto_insert_metric_name || !options_.filename);
-  const fs::path directory(directory_);
-  fs::path path = directory / (name + ".ckpt");
-  for (int version = 1; fs::exists(path); ++version) {
-    path = directory / fmt::format("{}-v{}.ckpt", name, version);
+void ModelCheckpoint::save_at_epoch(train::Trainer& trainer) {
+  const Candidates found = candidates(trainer);
+  if (every_n_epochs_ >= 1 && (trainer.current_epoch() + 1) % every_n_epochs_ == 0) {
+    save_top_k(trainer, found);
   }
-  return path.string();
+  save_last(trainer, found);
 }
 
-void ModelCheckpoint::save(train::Trainer& trainer, const std::string& path) {
-  trainer.save_checkpoint(path);
-  if (options_.verbose) fmt::print("checkpoint: {}\n", path);
-}
-
-void ModelCheckpoint::update_best() {
-  best_path_.clear();
-  for (std::size_t i = 0; i < kept_.size(); ++i) {
-    const bool first = best_path_.empty();
-    if (first || better(options_.mode, kept_[i].second, *best_score())) best_path_ = kept_[i].first;
-  }
-}
-
-void ModelCheckpoint::save_top(train::Trainer& trainer, double score) {
-  if (std::isnan(score)) score = worst(options_.mode);  // as Lightning stores it
-  std::string dropped;
-  if (options_.save_top_k != -1 && kept_.size() >= static_cast<std::size_t>(options_.save_top_k)) {
-    auto lowest = std::min_element(kept_.begin(), kept_.end(), [&](const auto& a, const auto& b) {
-      return better(options_.mode, b.second, a.second);
-    });
-    if (lowest == kept_.end() || !better(options_.mode, score, lowest->second)) return;
-    dropped = lowest->first;
-    kept_.erase(lowest);
-  }
-  const std::string path = next_path(trainer);
-  kept_.emplace_back(path, score);
-  update_best();
-  save(trainer, path);
-  if (!dropped.empty()) fs::remove(dropped);
-}
-
-void ModelCheckpoint::save_newest(train::Trainer& trainer) {
-  const std::string path = next_path(trainer);
-  const std::string old = options_.save_top_k == 1 && !kept_.empty() ? kept_.front().first : "";
-  if (options_.save_top_k == 1) kept_.clear();
-  kept_.emplace_back(path, 0.0);
-  best_path_ = path;
-  save(trainer, path);
-  if (!old.empty() && old != path) fs::remove(old);
+void ModelCheckpoint::on_train_epoch_end(train::Trainer& trainer) {
+  if (!skips(trainer) && saves_on_train_epoch_end(trainer)) save_at_epoch(trainer);
 }
 
 void ModelCheckpoint::on_validation_end(train::Trainer& trainer) {
-  const bool due =
-      options_.every_n_epochs > 0 && (trainer.current_epoch() + 1) % options_.every_n_epochs == 0;
-  if (!due) return;
-  if (options_.save_top_k != 0) {
-    if (options_.monitor) {
-      save_top(trainer, *monitored(trainer, *options_.monitor, "ModelCheckpoint", true));
-    } else {
-      save_newest(trainer);
-    }
-  }
-  if (!options_.save_last) return;
-  last_path_ = (fs::path(directory_) / "last.ckpt").string();
-  save(trainer, last_path_);
+  if (!skips(trainer) && !saves_on_train_epoch_end(trainer)) save_at_epoch(trainer);
 }
 
-std::optional<double> ModelCheckpoint::best_score() const {
-  for (const auto& [path, score] : kept_) {
-    if (path == best_path_) return score;
+void ModelCheckpoint::save_top_k(train::Trainer& trainer, const Candidates& found) {
+  if (options_.save_top_k == 0) return;
+  if (!options_.monitor) {
+    save_newest(trainer, found);
+    return;
   }
-  return std::nullopt;
+  const bool strict = trainer.validated();
+  const std::optional<double> score = monitored(trainer, *options_.monitor, name(), strict);
+  if (!score) return;
+  const auto current = static_cast<float>(*score);
+  bool save_it =
+      options_.save_top_k == -1 || best_k_.size() < static_cast<std::size_t>(options_.save_top_k);
+  if (!save_it) {
+    const auto kth = std::find_if(best_k_.begin(), best_k_.end(),
+                                  [&](const auto& kept) { return kept.first == kth_best_path_; });
+    save_it = kth != best_k_.end() && better(options_.mode, current, kth->second);
+    save_it = trainer.strategy().decide(save_it);
+  }
+  if (save_it) save_monitored(trainer, found, current);
+}
+
+void ModelCheckpoint::save_monitored(train::Trainer& trainer, const Candidates& found,
+                                     float score) {
+  const std::size_t most = options_.save_top_k == -1
+                               ? best_k_.size() + 1
+                               : static_cast<std::size_t>(options_.save_top_k);
+  std::string dropped;
+  if (best_k_.size() == most) {
+    dropped = kth_best_path_;
+    std::erase_if(best_k_, [&](const auto& kept) { return kept.first == dropped; });
+  }
+  if (std::isnan(score)) score = static_cast<float>(worst(options_.mode));
+  const std::string path =
+      free_path(trainer, found, options_.filename.value_or("{epoch}-{step}"), dropped);
+  current_score_ = score;
+  best_k_.emplace_back(path, score);
+  const auto beats = [&](const auto& a, const auto& b) {
+    return better(options_.mode, a.second, b.second);
+  };
+  const auto loses = [&](const auto& a, const auto& b) {
+    return better(options_.mode, b.second, a.second);
+  };
+  if (best_k_.size() == most) {
+    const auto kth = std::min_element(best_k_.begin(), best_k_.end(), loses);
+    kth_best_path_ = kth->first;
+    kth_value_ = kth->second;
+  }
+  const auto best = std::min_element(best_k_.begin(), best_k_.end(), beats);
+  best_path_ = best->first;
+  best_score_ = best->second;
+  save(trainer, path);
+  if (!dropped.empty() && dropped != path) remove(trainer, dropped);
+}
+
+void ModelCheckpoint::save_newest(train::Trainer& trainer, const Candidates& found) {
+  const std::string path =
+      free_path(trainer, found, options_.filename.value_or("{epoch}-{step}"), "");
+  const std::string previous = std::exchange(best_path_, path);
+  save(trainer, path);
+  if (options_.save_top_k == 1 && !previous.empty() && previous != path) remove(trainer, previous);
+}
+
+void ModelCheckpoint::save_last(train::Trainer& trainer, const Candidates& found) {
+  if (!options_.save_last) return;
+  const std::string path = free_path(trainer, found, "last", last_path_);
+  const std::string previous = std::exchange(last_path_, path);
+  save(trainer, path);
+  if (!previous.empty() && previous != path) remove(trainer, previous);
+}
+
+void ModelCheckpoint::save(train::Trainer& trainer, const std::string& path) {
+  // Set first: it is part of what is saved.
+  last_global_step_saved_ = trainer.global_step();
+  trainer.save_checkpoint(path, options_.save_weights_only ? train::Contents::kWeightsOnly
+                                                           : train::Contents::kEverything);
+  if (options_.safetensors) {
+    trainer.save_checkpoint(fs::path(path).replace_extension(".safetensors"));
+  }
+  if (options_.verbose && trainer.is_global_zero()) fmt::print("checkpoint: {}\n", path);
+}
+
+void ModelCheckpoint::remove(train::Trainer& trainer, const std::string& path) const {
+  if (!trainer.is_global_zero()) return;
+  std::error_code ignored;  // someone else may have removed it
+  fs::remove(path, ignored);
+  if (options_.safetensors) fs::remove(fs::path(path).replace_extension(".safetensors"), ignored);
+}
+
+std::string ModelCheckpoint::path_of(const Candidates& found, const std::string& pattern,
+                                     int version) const {
+  std::string file = checkpoint_name(pattern, found.metrics, found.epoch, found.step,
+                                     options_.auto_insert_metric_name);
+  if (version > 0) file += fmt::format("-v{}", version);
+  return (fs::path(directory_) / (file + ".ckpt")).string();
+}
+
+std::string ModelCheckpoint::free_path(train::Trainer& trainer, const Candidates& found,
+                                       const std::string& pattern, const std::string& own) const {
+  std::string path = path_of(found, pattern, 0);
+  for (int version = 1;; ++version) {
+    if (path == own) return path;
+    if (trainer.strategy().broadcast(fs::exists(path) ? "taken" : "").empty()) return path;
+    path = path_of(found, pattern, version);
+  }
 }
 
 std::string ModelCheckpoint::state_key() const {
-  return fmt::format("ModelCheckpoint{{'monitor': {}, 'mode': '{}', 'every_n_epochs': {}}}",
-                     options_.monitor ? "'" + *options_.monitor + "'" : "None",
-                     config::show(options_.mode), options_.every_n_epochs);
+  std::string interval = "None";
+  if (options_.train_time_interval) {
+    const auto all = static_cast<std::int64_t>(options_.train_time_interval->seconds);
+    const std::int64_t days = all / 86400;
+    const std::int64_t seconds = all % 86400;
+    std::string parts = days > 0 ? fmt::format("days={}", days) : "";
+    if (seconds > 0 || days == 0) {
+      parts += fmt::format("{}seconds={}", parts.empty() ? "" : ", ", seconds);
+    }
+    interval = "datetime.timedelta(" + parts + ")";
+  }
+  return fmt::format(
+      "ModelCheckpoint{{'monitor': {}, 'mode': '{}', 'every_n_train_steps': {}, 'every_n_epochs': "
+      "{}, 'train_time_interval': {}}}",
+      options_.monitor ? "'" + *options_.monitor + "'" : "None", config::show(options_.mode),
+      every_n_train_steps_, every_n_epochs_, interval);
 }
 
-tensor::Value ModelCheckpoint::state() const {
-  using tensor::Value;
+namespace {
+
+Value score_value(std::optional<float> score) {
+  return score ? Value(at::scalar_tensor(*score, at::kFloat)) : Value();
+}
+
+std::optional<float> score_of(const Value& value) {
+  if (value.kind() == Value::Kind::kNone) return std::nullopt;
+  if (value.kind() == Value::Kind::kTensor) return value.as_tensor().item<float>();
+  return static_cast<float>(value.as_float());
+}
+
+}  // namespace
+
+Value ModelCheckpoint::state_dict() const {
   Value kept = Value::dict();
-  for (const auto& [path, score] : kept_) kept.set(path, Value(score));
+  for (const auto& [path, score] : best_k_) kept.set(path, score_value(score));
   Value state = Value::dict();
   state.set("monitor", options_.monitor ? Value(*options_.monitor) : Value());
-  const std::optional<double> best = best_score();
-  state.set("best_model_score", best ? Value(*best) : Value());
+  state.set("best_model_score", score_value(best_score_));
   state.set("best_model_path", Value(best_path_));
+  state.set("current_score", score_value(current_score_));
   state.set("dirpath", Value(directory_));
   state.set("best_k_models", std::move(kept));
+  state.set("kth_best_model_path", Value(kth_best_path_));
+  state.set("kth_value", score_value(kth_value_));
   state.set("last_model_path", Value(last_path_));
+  state.set("last_global_step_saved", Value(last_global_step_saved_));
   return state;
 }
 
-void ModelCheckpoint::load_state(const tensor::Value& state) {
-  if (state.at("dirpath").as_string() != directory_)
-    return;  // a new place: begin anew, as Lightning
+void ModelCheckpoint::load_state_dict(const Value& state) {
   best_path_ = state.at("best_model_path").as_string();
-  last_path_ = state.at("last_model_path").as_string();
-  kept_.clear();
+  const Value* saved = state.find("last_global_step_saved");
+  if (saved != nullptr) last_global_step_saved_ = saved->as_int();
+  const Value* directory = state.find("dirpath");
+  const bool same = directory == nullptr || directory->kind() != Value::Kind::kString ||
+                    directory->as_string() == directory_;
+  if (!same) return;  // a new place: only the best is known, as in Lightning
+  best_score_ = score_of(state.at("best_model_score"));
+  if (const Value* score = state.find("current_score")) current_score_ = score_of(*score);
+  if (const Value* path = state.find("kth_best_model_path")) kth_best_path_ = path->as_string();
+  if (const Value* value = state.find("kth_value")) {
+    kth_value_ = score_of(*value).value_or(kth_value_);
+  }
+  if (const Value* path = state.find("last_model_path")) last_path_ = path->as_string();
+  best_k_.clear();
   for (const auto& [path, score] : state.at("best_k_models").entries()) {
-    kept_.emplace_back(path.as_string(), score.as_float());
+    best_k_.emplace_back(path.as_string(), *score_of(score));
   }
 }
 
 POLYPHONY_REGISTER(train::Callback, ModelCheckpoint, "polyphony.callbacks.ModelCheckpoint",
-                   "saves the best checkpoints by a monitored metric after each validation")
+                   "saves checkpoints by a monitored metric, by steps or by time")
 
 }  // namespace polyphony::callbacks

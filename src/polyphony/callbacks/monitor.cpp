@@ -10,10 +10,11 @@
 
 namespace polyphony::callbacks {
 
-std::optional<double> monitored(const train::Trainer& trainer, const std::string& monitor,
+std::optional<double> monitored(train::Trainer& trainer, const std::string& monitor,
                                 const std::string& who, bool strict) {
-  const std::optional<double> value = trainer.callback_metric(monitor);
-  if (value || !strict) return value;
+  const double* value = train::find_value(trainer.callback_metrics(), monitor);
+  if (value != nullptr) return *value;
+  if (!strict) return std::nullopt;
   std::vector<std::string> names;
   for (const auto& [name, ignored] : trainer.callback_metrics()) names.push_back(name);
   const std::string nearest = base::nearest(monitor, names);

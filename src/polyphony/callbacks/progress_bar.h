@@ -15,11 +15,14 @@ class ProgressBar : public train::Callback {
  public:
   ProgressBar();
   ~ProgressBar() override;
+  std::string name() const override { return "ProgressBar"; }
   void on_train_epoch_start(train::Trainer& trainer) override;
-  void on_train_batch_end(train::Trainer& trainer) override;
-  void on_validation_end(train::Trainer& trainer) override;
+  void on_train_batch_end(train::Trainer& trainer, double loss, std::int64_t index) override;
+  void on_train_epoch_end(train::Trainer& trainer) override;
 
  private:
+  void open(const train::Trainer& trainer);
+
   std::unique_ptr<Progress> progress_;
 };
 

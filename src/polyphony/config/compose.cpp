@@ -108,6 +108,11 @@ class Composer {
   Composition run() {
     check_directory();
     changes_ = parse_overrides(request_.overrides);
+    for (Override& change : changes_) {
+      // Our own switch (compat.h) exists for every tree, whether its files name it or not.
+      const bool ours = change.key == "compat.accept_renamed";
+      if (ours && change.type == OverrideType::kChange) change.type = OverrideType::kForceAdd;
+    }
     add_search_path();
     check_sweeps(changes_, request_.multirun);
     merge_files();
@@ -116,6 +121,7 @@ class Composer {
       if (change.key.starts_with("hydra.") || change.key == "hydra") {
         check_hydra_types(*root_.find("hydra"), UnknownKeys::kKeep);
       }
+      if (request_.observer != nullptr) request_.observer->changed(change, root_);
     }
     out_.hydra = std::move(*root_.find("hydra"));
     root_.erase("hydra");
@@ -203,8 +209,10 @@ class Composer {
       const ConfigFile* file = repository_.load(item.config);
       typed |= item.config == "hydra/config";
       merge_file(item, *file, typed);
+      if (request_.observer != nullptr) request_.observer->merged(item, file->content, root_);
     }
     out_.choices = std::move(list.choices);
+    out_.tree = std::move(list.tree);
     out_.defaults = std::move(list.files);
     if (repository_.used_yml()) {
       out_.warnings.emplace_back(

@@ -12,6 +12,16 @@
 
 namespace polyphony::config {
 
+/// Watches a composition, step by step.
+class ComposeObserver {
+ public:
+  virtual ~ComposeObserver() = default;
+  /// A file's content has been merged into the root, at the file's package.
+  virtual void merged(const ResolvedDefault& file, const Node& content, const Node& root) = 0;
+  /// A value override has been applied.
+  virtual void changed(const Override& change, const Node& root) = 0;
+};
+
 struct ComposeRequest {
   std::filesystem::path config_dir;
   std::string config_name;                         ///< without extension; "" for no primary file
@@ -24,6 +34,8 @@ struct ComposeRequest {
   bool multirun = false;
   /// Environment lookup; nothing = the process's environment.
   std::function<std::optional<std::string>(const std::string&)> env;
+  /// Told of every step; may be null.
+  ComposeObserver* observer = nullptr;
 };
 
 struct Composition {
@@ -33,6 +45,7 @@ struct Composition {
   /// Group key to option, in the order of choosing, Hydra's own ("hydra/…") last.
   std::vector<std::pair<std::string, std::optional<std::string>>> choices;
   std::vector<ResolvedDefault> defaults;  ///< files in the order merged, Hydra's own first
+  DefaultsTree tree;                      ///< the defaults lists, from "<root>"
   std::string override_dirname;
   std::vector<std::string> warnings;  ///< the original's
   /// Options that an `optional` group let pass though no file has them; the original is silent.

@@ -35,8 +35,9 @@ class Expansion {
     root.primary = true;
     DefaultEntry hydra;
     hydra.name = "hydra/config";
-    Files own = expand({root, "<root>", false, 0});
-    Files files = expand({hydra, "<root>", false, 0});
+    result_.tree = {"<root>", {{}, {}}};
+    Files own = expand({root, "<root>", false, 0}, result_.tree.children[1]);
+    Files files = expand({hydra, "<root>", false, 0}, result_.tree.children[0]);
     std::move(own.begin(), own.end(), std::back_inserter(files));
     check_duplicates(files);
     choices_.check_all_used();
@@ -56,8 +57,15 @@ class Expansion {
     std::size_t depth;
   };
 
-  Files expand(Visit visit) {
+  std::string tree_text(const DefaultEntry& entry) const {
+    if (!entry.group) return entry.config_path();
+    return entry.key(legacy_) + ": " + entry.name.value_or("null");
+  }
+
+  /// @param node  of the tree; filled in
+  Files expand(Visit visit, DefaultsTree& node) {
     DefaultEntry& entry = visit.entry;
+    node.text = tree_text(entry);
     if (visit.depth > kMaxDepth) {
       throw ComposeError(
           "RecursionError",
@@ -80,7 +88,7 @@ class Expansion {
       note_hidden_typo(entry);
       return {};
     }
-    return expand_children(visit, *file);
+    return expand_children(visit, *file, node);
   }
 
   void take_header(DefaultEntry& entry, const std::string& package, const std::string& path) {
@@ -106,7 +114,7 @@ class Expansion {
         options.empty() ? "none" : fmt::format("{}", fmt::join(options, ", "))));
   }
 
-  Files expand_children(const Visit& visit, const ConfigFile& file) {
+  Files expand_children(const Visit& visit, const ConfigFile& file, DefaultsTree& node) {
     const DefaultEntry& parent = visit.entry;
     const std::string path = parent.config_path();
     std::vector<DefaultEntry> entries = read_default_entries(file, path, legacy_, result_.warnings);
@@ -124,22 +132,24 @@ class Expansion {
     take_overrides(entries, visit);
 
     std::vector<Files> parts(entries.size());
+    node.children.resize(entries.size());
     std::vector<std::size_t> waiting;
     bool has_children = false;
     for (std::size_t i = entries.size(); i-- > 0;) {
       DefaultEntry& entry = entries[i];
       if (entry.is_self()) {
         parts[i] = {itself(visit, true)};
+        node.children[i].text = "_self_";
         has_children = true;
       } else if (!entry.is_override) {
         choices_.choose(entry);
         has_children |= !entry.is_list || !entry.options.empty();
         if (entry.is_list) {
-          parts[i] = expand_options(entry, visit);
+          parts[i] = expand_options(entry, visit, node.children[i]);
         } else if (entry.is_interpolation()) {
           waiting.push_back(i);
         } else {
-          parts[i] = expand({entry, path, visit.interpolated, visit.depth + 1});
+          parts[i] = expand({entry, path, visit.interpolated, visit.depth + 1}, node.children[i]);
         }
       }
     }
@@ -148,12 +158,26 @@ class Expansion {
       const Node known = interpolation_map(entries, self_added);
       for (const std::size_t i : waiting) {
         substitute(entries[i], known);
-        parts[i] = expand({entries[i], path, true, visit.depth + 1});
+        parts[i] = expand({entries[i], path, true, visit.depth + 1}, node.children[i]);
       }
     }
+    lift_nameless(node);
     Files all;
     for (Files& part : parts) std::move(part.begin(), part.end(), std::back_inserter(all));
     return all;
+  }
+
+  /// Puts the children of a list of options in its place; an `override` entry has none.
+  static void lift_nameless(DefaultsTree& node) {
+    std::vector<DefaultsTree> children;
+    for (DefaultsTree& child : node.children) {
+      if (!child.text.empty()) {
+        children.push_back(std::move(child));
+      } else {
+        std::move(child.children.begin(), child.children.end(), std::back_inserter(children));
+      }
+    }
+    node.children = std::move(children);
   }
 
   ResolvedDefault itself(const Visit& visit, bool self) const {
@@ -233,7 +257,8 @@ class Expansion {
     }
   }
 
-  Files expand_options(const DefaultEntry& entry, const Visit& visit) {
+  Files expand_options(const DefaultEntry& entry, const Visit& visit, DefaultsTree& node) {
+    node.children.resize(entry.options.size());
     const std::string path = visit.entry.config_path();
     std::vector<Files> parts(entry.options.size());
     for (std::size_t i = entry.options.size(); i-- > 0;) {
@@ -250,7 +275,7 @@ class Expansion {
       file.options.clear();
       file.group.reset();
       file.name = *entry.group + "/" + entry.options[i];
-      parts[i] = expand({file, path, visit.interpolated, visit.depth + 1});
+      parts[i] = expand({file, path, visit.interpolated, visit.depth + 1}, node.children[i]);
     }
     Files all;
     for (Files& part : parts) std::move(part.begin(), part.end(), std::back_inserter(all));

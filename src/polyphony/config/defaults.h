@@ -21,10 +21,17 @@ struct ResolvedDefault {
   std::string key;  ///< "group@package", where it is a group's option
 };
 
+/// The defaults lists as a tree: what `--info defaults-tree` shows.
+struct DefaultsTree {
+  std::string text;  ///< "group: option", a file, or "_self_"
+  std::vector<DefaultsTree> children;
+};
+
 struct DefaultsList {
   std::vector<ResolvedDefault> files;
   /// Group key to option, in the order of choosing; nothing for null.
   std::vector<std::pair<std::string, std::optional<std::string>>> choices;
+  DefaultsTree tree;
   std::vector<std::string> warnings;
   /// Options chosen on the command line that an `optional` entry let pass though no file has them.
   std::vector<std::string> hidden_typos;

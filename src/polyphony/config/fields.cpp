@@ -4,9 +4,11 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/nearest.h>
+#include <polyphony/config/renamed.h>
 
 namespace polyphony::config {
 namespace {
@@ -52,12 +54,19 @@ void Fields::wrong_type(const char* name, const Node& value, const std::string& 
   if (value.is_string()) got += " '" + value.as_string() + "'";
   const auto doc = std::find_if(docs_.begin(), docs_.end(),
                                 [&](const FieldDoc& field) { return field.name == name; });
+  std::string remedy = doc == docs_.end() ? "" : fmt::format("{}: {}", name, doc->doc);
+  if (const RenamedOption* row = find_renamed(owner_, name, value)) {
+    remedy = renamed_text(*row, value, path_);
+  }
   throw ConfigError(fmt::format("{}{}: option of {} wants {}, not {}", place(value),
                                 join(path_, name), owner_, want, got),
-                    doc == docs_.end() ? "" : fmt::format("{}: {}", name, doc->doc));
+                    remedy);
 }
 
-void Fields::check(const char* name, bool holds, const char* rule) const {
+void Fields::check(const char* name, bool holds, const char* rule) {
+  const auto doc = std::find_if(docs_.begin(), docs_.end(),
+                                [&](const FieldDoc& field) { return field.name == name; });
+  if (doc != docs_.end()) doc->rule = rule;
   if (node_ == nullptr || holds) return;
   const Node* value = node_->find(name);
   throw ConfigError(fmt::format("{}{}: option of {} must be {}", place(value ? *value : *node_),
@@ -65,20 +74,35 @@ void Fields::check(const char* name, bool holds, const char* rule) const {
                     value ? fmt::format("it is {}", show(*value)) : "");
 }
 
-void Fields::finish() const {
-  if (node_ == nullptr) return;
+void Fields::unknown(const std::string& name, const Node& key, const Node& value) const {
+  const std::string where = place(key.mark().text().empty() ? value : key);
+  const std::string fact =
+      fmt::format("{}{}: no such option of {}", where, join(path_, name), owner_);
+  if (const RenamedOption* row = find_renamed(owner_, name, value)) {
+    throw ConfigError(fact, renamed_text(*row, value, path_));
+  }
   std::vector<std::string> known;
   for (const FieldDoc& field : docs_) known.push_back(field.name);
+  const std::string nearest = base::nearest(name, known);
+  const std::string all = fmt::format("options: {}", fmt::join(known, ", "));
+  throw ConfigError(fact,
+                    nearest.empty() ? all : fmt::format("did you mean '{}'? {}", nearest, all));
+}
+
+void Fields::finish() const {
+  if (node_ == nullptr) return;
   for (const auto& [key, value] : node_->entries()) {
     const std::string name = key.is_string() ? key.as_string() : show(key);
-    if (name.size() > 1 && name.front() == '_' && name.back() == '_') continue;  // _target_ and kin
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    const std::string nearest = base::nearest(name, known);
-    const std::string all = fmt::format("options: {}", fmt::join(known, ", "));
-    throw ConfigError(
-        fmt::format("{}{}: no such option of {}", place(value), join(path_, name), owner_),
-        nearest.empty() ? all : fmt::format("did you mean '{}'? {}", nearest, all));
+    if (is_instantiation_key(name)) continue;
+    const bool known = std::any_of(docs_.begin(), docs_.end(),
+                                   [&](const FieldDoc& field) { return field.name == name; });
+    if (!known) unknown(name, key, value);
   }
+}
+
+bool is_instantiation_key(std::string_view name) {
+  return name == "_target_" || name == "_args_" || name == "_partial_" || name == "_recursive_" ||
+         name == "_convert_";
 }
 
 bool read(const Node& node, bool& value) {

@@ -14,7 +14,7 @@
 namespace polyphony::config {
 
 /// An option whose value is another registered class: `model: {_target_: …}`.
-/// Keeps the node until the owner builds it with `config::build`.
+/// Keeps the node until the owner builds it with `config::build` (see instantiate.h).
 template <class Interface>
 struct Child {
   Node node;
@@ -32,6 +32,8 @@ struct FieldDoc {
   std::string default_text;  ///< as YAML; empty where required
   std::string doc;           ///< one line: meaning, unit, range
   bool required = false;
+  std::string rule;              ///< what values are allowed, e.g. "at least 1"; may be empty
+  std::vector<FieldDoc> fields;  ///< of an options struct inside this one
 };
 
 /// Visits an options struct's field list. One list serves binding, defaults, printing,
@@ -52,9 +54,10 @@ class Fields {
   template <class T>
   void required(const char* name, T& member, const char* doc);
   /// Checks that a bound option lies in a range or set; `rule` says which, e.g. "at least 1".
-  void check(const char* name, bool holds, const char* rule) const;
+  void check(const char* name, bool holds, const char* rule);
 
-  /// After all fields: every key nobody read is an error that names the nearest option.
+  /// After all fields: every key nobody read is an error that says what replaced it, where a later
+  /// version of the Python stack renamed it, else names the nearest option.
   void finish() const;
   const std::vector<FieldDoc>& docs() const { return docs_; }
 
@@ -63,12 +66,16 @@ class Fields {
   void bind_value(const char* name, T& member, const char* doc);
   const Node* enter(const char* name, FieldDoc doc);
   [[noreturn]] void wrong_type(const char* name, const Node& value, const std::string& want) const;
+  [[noreturn]] void unknown(const std::string& name, const Node& key, const Node& value) const;
 
   const Node* node_ = nullptr;
   std::string owner_;
   std::string path_;
   std::vector<FieldDoc> docs_;
 };
+
+/// One of Hydra's keys beside the options: _target_, _args_, _partial_, _recursive_, _convert_.
+bool is_instantiation_key(std::string_view name);
 
 /// Conversions between nodes and C++ types; each returns false where the node is of another type.
 bool read(const Node& node, bool& value);
@@ -206,8 +213,14 @@ concept Described = requires(T options, Fields& fields) {
 template <class T>
 void Fields::operator()(const char* name, T& member, const char* doc) {
   if constexpr (Described<T>) {
-    const Node* nested = enter(name, {name, "dict", "{}", doc, false});
-    if (nested == nullptr) return;
+    const Node* nested = enter(name, {name, "dict", "{}", doc, false, "", {}});
+    if (nested == nullptr) {
+      if (node_ != nullptr) return;
+      Fields inner;
+      member.describe(inner);
+      docs_.back().fields = inner.docs_;
+      return;
+    }
     Fields fields(*nested, owner_, path_.empty() ? name : path_ + "." + name);
     member.describe(fields);
     fields.finish();
@@ -218,13 +231,13 @@ void Fields::operator()(const char* name, T& member, const char* doc) {
 
 template <class T>
 void Fields::bind_value(const char* name, T& member, const char* doc) {
-  const Node* value = enter(name, {name, type_name(member), show(member), doc, false});
+  const Node* value = enter(name, {name, type_name(member), show(member), doc, false, "", {}});
   if (value != nullptr && !read(*value, member)) wrong_type(name, *value, type_name(member));
 }
 
 template <class T>
 void Fields::required(const char* name, T& member, const char* doc) {
-  const Node* value = enter(name, {name, type_name(member), "", doc, true});
+  const Node* value = enter(name, {name, type_name(member), "", doc, true, "", {}});
   if (value != nullptr && !read(*value, member)) wrong_type(name, *value, type_name(member));
 }
 

@@ -369,9 +369,15 @@ class Evaluation final : public ResolverScope {
       }
       node = next;
     }
-    resolver_.fail(
-        "InterpolationKeyError", fmt::format("Interpolation key '{}' not found", key), node_, at_,
-        near.empty() ? "define it, or correct the name" : fmt::format("did you mean '{}'?", near));
+    std::string remedy = near.empty() ? "" : fmt::format("did you mean '{}'? Else ", near);
+    remedy += key.starts_with('.')
+                  ? "define it beside the text, or correct the name"
+                  : fmt::format(
+                        "write '{0}: VALUE' into a file of the composition, or +{0}=VALUE "
+                        "on the command line",
+                        key);
+    resolver_.fail("InterpolationKeyError", fmt::format("Interpolation key '{}' not found", key),
+                   node_, at_, remedy);
   }
 
   Node call(const Expression& expression) {

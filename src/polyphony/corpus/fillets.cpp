@@ -11,6 +11,7 @@
 #include <polyphony/audio/decode.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/corpus/manifest.h>
 
 namespace polyphony::corpus {
 namespace fs = std::filesystem;
@@ -146,11 +147,6 @@ std::uint64_t hash_of(const std::string& name) {
   std::uint64_t hash = 14695981039346656037ULL;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   return hash;
-}
-
-bool blank(const std::string& text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return std::isspace(c) != 0; });
 }
 
 /// Keeps those with a text and a recording that holds samples.

@@ -1,12 +1,15 @@
 #include <polyphony/corpus/manifest.h>
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/nearest.h>
 
 namespace polyphony::corpus {
 namespace {
@@ -56,6 +59,31 @@ Manifest read_manifest(const std::filesystem::path& path, const ManifestColumns&
     manifest.rows.push_back(std::move(row));
   }
   return manifest;
+}
+
+bool blank(std::string_view cell) {
+  return std::all_of(cell.begin(), cell.end(),
+                     [](unsigned char c) { return std::isspace(c) != 0; });
+}
+
+std::optional<std::int64_t> label_of(const std::string& cell,
+                                     std::span<const std::string> classes) {
+  const auto found = std::find(classes.begin(), classes.end(), cell);
+  if (found != classes.end()) return found - classes.begin();
+  std::int64_t number = 0;
+  const char* last = cell.data() + cell.size();
+  const auto [end, error] = std::from_chars(cell.data(), last, number);
+  if (error != std::errc{} || end != last || number < 0) return std::nullopt;
+  return number;
+}
+
+void require_column(const Manifest& manifest, const std::string& name, const std::string& option) {
+  const std::vector<std::string>& header = manifest.table.header;
+  if (find(manifest.table, name)) return;
+  const std::string nearest = base::nearest(name, header);
+  throw DataError(fmt::format("{}: no column '{}'", manifest.path.string(), name),
+                  fmt::format("set {} to one of: {}{}", option, fmt::join(header, ", "),
+                              nearest.empty() ? "" : " (nearest: " + nearest + ")"));
 }
 
 }  // namespace polyphony::corpus

@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <polyphony/base/csv.h>
@@ -39,5 +43,16 @@ struct Manifest {
 /// path
 ///   nor a text column
 Manifest read_manifest(const std::filesystem::path& path, const ManifestColumns& columns = {});
+
+/// True for a cell of nothing but white space.
+bool blank(std::string_view cell);
+
+/// The number of a label: a class's place in `classes`, or what a whole number says, which may be
+/// beyond them. nullopt for anything else.
+std::optional<std::int64_t> label_of(const std::string& cell, std::span<const std::string> classes);
+
+/// @param option  what the user sets to name another column, e.g. "dataset.text_column"
+/// @throws DataError naming the columns there are, and the nearest
+void require_column(const Manifest& manifest, const std::string& name, const std::string& option);
 
 }  // namespace polyphony::corpus

@@ -5,12 +5,9 @@
 #include <exception>
 #include <map>
 #include <mutex>
-#include <numeric>
 #include <thread>
 
 #include <ATen/ops/empty.h>
-
-#include <polyphony/base/rng.h>
 
 namespace polyphony::data {
 
@@ -83,19 +80,22 @@ Loader::Loader(const Dataset& dataset, LoaderOptions options)
 
 Loader::~Loader() = default;
 
+std::int64_t Loader::rows() const {
+  const auto [rank, world] = options_.shard;
+  const bool padded = options_.even_shards || options_.shuffle;
+  return (dataset_.size() + world - 1 - (padded ? 0 : rank)) / world;
+}
+
 std::int64_t Loader::batches() const {
-  return (dataset_.size() + options_.batch_size - 1) / options_.batch_size;
+  return (rows() + options_.batch_size - 1) / options_.batch_size;
 }
 
 void Loader::start(std::int64_t epoch, std::int64_t first_batch) {
   prefetcher_.reset();
-  if (options_.shuffle) {
-    order_ =
-        permutation(dataset_.size(), derive_seed(options_.seed, static_cast<std::uint64_t>(epoch)));
-  } else {
-    order_.resize(static_cast<std::size_t>(dataset_.size()));
-    std::iota(order_.begin(), order_.end(), std::int64_t{0});
-  }
+  order_ =
+      options_.even_shards || options_.shuffle
+          ? training_rows(dataset_.size(), options_.shuffle, options_.seed, epoch, options_.shard)
+          : evaluation_rows(dataset_.size(), options_.shard);
   next_ = first_batch;
   if (options_.workers > 0) prefetcher_ = std::make_unique<Prefetcher>(*this, next_, batches());
 }
@@ -111,7 +111,7 @@ std::optional<Batch> Loader::next() {
 
 Batch Loader::load(std::int64_t batch) const {
   const std::int64_t begin = batch * options_.batch_size;
-  const std::int64_t end = std::min(begin + options_.batch_size, dataset_.size());
+  const std::int64_t end = std::min(begin + options_.batch_size, rows());
   std::vector<Item> items;
   at::Tensor index = at::empty({end - begin}, at::kLong);
   for (std::int64_t i = begin; i < end; ++i) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <polyphony/data/dataset.h>
+#include <polyphony/data/sampler.h>
 
 namespace polyphony::data {
 
@@ -15,10 +16,15 @@ struct LoaderOptions {
   int workers = 1;   ///< loading threads; 0: the calling thread
   int prefetch = 4;  ///< batches prepared ahead
   std::uint64_t seed = 0;
+  Shard shard;  ///< the part of the rows that is this process's
+  /// Every process gets as many rows as any other, some rows twice, as training in step needs (and
+  /// `shuffle` implies); otherwise each row is one process's, once.
+  bool even_shards = false;
 };
 
 /// Batches of a dataset, prepared ahead by several threads in an order that does not depend on
-/// them: the order of an epoch is a function of the seed and the epoch's number. A batch also has
+/// them: the order of an epoch is a function of the seed and the epoch's number, that of PyTorch's
+/// DistributedSampler at any number of processes. A batch also has
 /// "index": int64 [batch], the dataset's row of each item.
 class Loader {
  public:
@@ -28,7 +34,7 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// Batches of an epoch; the last one may be smaller.
+  /// Batches of an epoch, of this process's shard; the last one may be smaller.
   std::int64_t batches() const;
   /// Begins an epoch at one of its batches, leaving any other epoch.
   void start(std::int64_t epoch, std::int64_t first_batch = 0);
@@ -39,6 +45,7 @@ class Loader {
   struct Prefetcher;
 
   Batch load(std::int64_t batch) const;
+  std::int64_t rows() const;
 
   const Dataset& dataset_;
   LoaderOptions options_;

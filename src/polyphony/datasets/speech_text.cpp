@@ -1,7 +1,6 @@
 #include <polyphony/datasets/speech_text.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include <ATen/ops/empty.h>
@@ -11,40 +10,23 @@
 
 #include <polyphony/audio/decode.h>
 #include <polyphony/base/error.h>
-#include <polyphony/base/nearest.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/text/ngrams.h>
 
 namespace polyphony::datasets {
-namespace fs = std::filesystem;
 namespace {
 
 bool wants(const std::vector<Input>& inputs, Input input) {
   return std::find(inputs.begin(), inputs.end(), input) != inputs.end();
 }
 
-/// Index of a column. @throws DataError naming the columns there are
-std::size_t column(const CsvTable& table, const std::string& name, const std::string& file,
-                   const char* option) {
-  const auto found = std::find(table.header.begin(), table.header.end(), name);
-  if (found != table.header.end()) return static_cast<std::size_t>(found - table.header.begin());
-  const std::string nearest = base::nearest(name, table.header);
-  throw DataError(
-      fmt::format("{}: no column '{}'", file, name),
-      fmt::format("set dataset.{} to one of: {}{}", option, fmt::join(table.header, ", "),
-                  nearest.empty() ? "" : " (nearest: " + nearest + ")"));
-}
-
-bool blank(const std::string& text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return std::isspace(c) != 0; });
-}
-
 }  // namespace
 
 void NgramOptions::describe(config::Fields& f) {
-  f("max_n", max_n, "longest n-gram, in code points");
+  f("max_n", max_n, "longest n-gram of characters, in code points");
   f.check("max_n", max_n >= 1 && max_n <= 8, "between 1 and 8");
+  f("max_words", max_words, "longest n-gram of words; 0: none");
+  f.check("max_words", max_words >= 0 && max_words <= 4, "between 0 and 4");
   f("buckets", buckets, "hash buckets; 0 is padding");
   f.check("buckets", buckets >= 2, "at least 2");
   f("max_length", max_length, "positions kept of a text");
@@ -59,15 +41,16 @@ void SpeechTextOptions::describe(config::Fields& f) {
   f("path_column", path_column,
     "column of the recording's path, relative to the manifest or absolute");
   f("text_column", text_column, "column of the transcript");
-  f("label_column", label_column, "column of the label: a class name or its number from 0");
+  f("label_column", label_column,
+    "column of the label: a class name or its number from 0; may be absent at prediction");
   f.required("classes", classes, "class names in label order");
   f.check("classes", classes.size() >= 2, "at least two names");
   f.required("inputs", inputs, "what the model reads: log_mel, ngrams");
   f.check("inputs", !inputs.empty(), "at least one of log_mel, ngrams");
   f("log_mel", log_mel, "front-end of the audio");
   f("normalize", normalize, "normalisation of the text");
-  f("ngrams", ngrams, "hashed character n-grams of the text");
-  f("cache_mb", cache_mb, "memory for computed log-mel frames, in MiB");
+  f("ngrams", ngrams, "hashed n-grams of the text");
+  f("cache_mb", cache_mb, "memory for computed inputs, in MiB; they are computed once");
 }
 
 SpeechTextDataset::SpeechTextDataset(Options options)
@@ -75,63 +58,64 @@ SpeechTextDataset::SpeechTextDataset(Options options)
   constexpr std::string_view kSplit = "{split}";
   if (const std::size_t at = options_.manifest.find(kSplit); at != std::string::npos) {
     options_.manifest.replace(at, kSplit.size(), options_.split);
-    split_is_file_ = true;
+  } else {
+    one_split_ = !options_.split.empty();
   }
   read_rows();
-  cache_.resize(rows_.size());
+  log_mels_.resize(rows_.size());
+  ngrams_.resize(rows_.size());
 }
 
-std::int64_t SpeechTextDataset::label_of(const std::string& cell, std::size_t line) const {
-  if (blank(cell)) return -1;
+std::int64_t SpeechTextDataset::label_of(const corpus::ManifestRow& row) const {
+  if (corpus::blank(row.label)) return -1;
   const auto& classes = options_.classes;
-  const auto found = std::find(classes.begin(), classes.end(), cell);
-  if (found != classes.end()) return found - classes.begin();
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), number);
-  const bool whole = error == std::errc{} && end == cell.data() + cell.size();
-  if (whole && number >= 0 && number < static_cast<std::int64_t>(classes.size())) return number;
-  throw DataError(fmt::format("{}:{}: label '{}' is out of range", options_.manifest, line, cell),
-                  fmt::format("labels are 0 to {} or one of: {}; see dataset.classes",
-                              classes.size() - 1, fmt::join(classes, ", ")));
+  const auto label = corpus::label_of(row.label, classes);
+  if (label && *label < static_cast<std::int64_t>(classes.size())) return *label;
+  throw DataError(
+      fmt::format("{}:{}: label '{}' is out of range", options_.manifest, row.line, row.label),
+      fmt::format("labels are 0 to {} or one of: {}; see dataset.classes", classes.size() - 1,
+                  fmt::join(classes, ", ")));
+}
+
+/// The manifest, with the columns that the inputs need.
+corpus::Manifest SpeechTextDataset::read_table() const {
+  corpus::ManifestColumns columns;
+  columns.path = options_.path_column;
+  columns.text = options_.text_column;
+  columns.label = options_.label_column;
+  columns.split = options_.split_column;
+  corpus::Manifest manifest = corpus::read_manifest(options_.manifest, columns);
+  const auto need = [&](bool needed, const std::string& column, const char* option) {
+    if (needed) corpus::require_column(manifest, column, option);
+  };
+  need(wants(options_.inputs, Input::kLogMel), options_.path_column, "dataset.path_column");
+  need(wants(options_.inputs, Input::kNgrams), options_.text_column, "dataset.text_column");
+  need(one_split_, options_.split_column, "dataset.split_column");
+  return manifest;
 }
 
 void SpeechTextDataset::read_rows() {
-  const CsvTable all = read_csv(options_.manifest);
-  table_.header = all.header;
+  corpus::Manifest manifest = read_table();
   const bool audio = wants(options_.inputs, Input::kLogMel);
   const bool text = wants(options_.inputs, Input::kNgrams);
-  const auto index = [&](const std::string& name, const char* option) {
-    return column(all, name, options_.manifest, option);
-  };
-  const std::size_t label = index(options_.label_column, "label_column");
-  const std::size_t path = audio ? index(options_.path_column, "path_column") : 0;
-  const std::size_t words = text ? index(options_.text_column, "text_column") : 0;
-  const bool splits = !split_is_file_ && !options_.split.empty();
-  const std::size_t split = splits ? index(options_.split_column, "split_column") : 0;
-  const fs::path base = fs::path(options_.manifest).parent_path();
+  table_.header = manifest.table.header;
   std::size_t without_text = 0;
-  for (std::size_t i = 0; i < all.rows.size(); ++i) {
-    const std::vector<std::string>& cells = all.rows[i];
-    if (splits && cells[split] != options_.split) continue;
-    Row row;
-    row.line = all.lines[i];
-    row.label = label_of(cells[label], row.line);
-    if (audio) {
-      if (blank(cells[path])) {
-        throw DataError(fmt::format("{}:{}: no recording in column '{}'", options_.manifest,
-                                    row.line, options_.path_column),
-                        "this model hears: give each row a recording, or use a text model");
-      }
-      row.audio = base / cells[path];
+  for (std::size_t i = 0; i < manifest.rows.size(); ++i) {
+    corpus::ManifestRow& row = manifest.rows[i];
+    if (one_split_ && row.split != options_.split) continue;
+    if (audio && corpus::blank(row.audio_path)) {
+      throw DataError(fmt::format("{}:{}: no recording in column '{}'", options_.manifest, row.line,
+                                  options_.path_column),
+                      "this model hears: give each row a recording, or use a text model");
     }
-    if (text && blank(cells[words])) {
+    if (text && corpus::blank(row.text)) {
       ++without_text;
       continue;
     }
-    if (text) row.text = cells[words];
-    rows_.push_back(std::move(row));
-    table_.rows.push_back(cells);
-    table_.lines.push_back(all.lines[i]);
+    const std::int64_t label = label_of(row);
+    rows_.push_back({std::move(row.audio_path), std::move(row.text), label});
+    table_.rows.push_back(std::move(manifest.table.rows[i]));
+    table_.lines.push_back(manifest.table.lines[i]);
   }
   if (without_text > 0) {
     fmt::print(stderr, "{}: {} rows without text left out of split '{}'\n", options_.manifest,
@@ -139,8 +123,8 @@ void SpeechTextDataset::read_rows() {
   }
   if (rows_.empty()) {
     throw DataError(fmt::format("{}: split '{}' is empty", options_.manifest, options_.split),
-                    fmt::format("the file has {} rows; look at its column '{}'", all.rows.size(),
-                                options_.split_column));
+                    fmt::format("the file has {} rows; look at its column '{}'",
+                                manifest.rows.size(), options_.split_column));
   }
 }
 
@@ -152,33 +136,41 @@ std::vector<std::int64_t> SpeechTextDataset::class_counts() const {
   return counts;
 }
 
-at::Tensor SpeechTextDataset::log_mel(const Row& row, std::size_t index) const {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (cache_[index].defined()) return cache_[index];
-  }
-  const audio::Audio sound = audio::load_mono(row.audio, options_.log_mel.rate);
+at::Tensor SpeechTextDataset::log_mel(const std::string& path) const {
+  const audio::Audio sound = audio::load_mono(path, options_.log_mel.rate);
   const audio::Frames frames = front_end_(sound.samples);
   at::Tensor tensor = at::empty({frames.frames, frames.mels});
   std::memcpy(tensor.data_ptr<float>(), frames.values.data(), frames.values.size() * sizeof(float));
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const std::size_t bytes = frames.values.size() * sizeof(float);
-  if (cached_bytes_ + bytes <= static_cast<std::size_t>(options_.cache_mb) << 20) {
-    if (!cache_[index].defined()) cached_bytes_ += bytes;
-    cache_[index] = tensor;
-  }
   return tensor;
 }
 
-at::Tensor SpeechTextDataset::ngrams(const Row& row) const {
-  const std::string text = text::normalize(row.text, options_.normalize);
+at::Tensor SpeechTextDataset::ngrams(const std::string& words) const {
+  const std::string text = text::normalize(words, options_.normalize);
+  const text::NgramOrders orders{options_.ngrams.max_n, options_.ngrams.max_words};
   const std::vector<std::int64_t> hashes =
-      text::hashed_ngrams(text, options_.ngrams.max_n, options_.ngrams.buckets);
-  const std::int64_t n = options_.ngrams.max_n;
+      text::hashed_ngrams(text, orders, options_.ngrams.buckets);
+  const std::int64_t n = orders.width();
   const std::int64_t positions = std::min<std::int64_t>(
       static_cast<std::int64_t>(hashes.size()) / n, options_.ngrams.max_length);
   at::Tensor tensor = at::empty({positions, n}, at::kLong);
   std::copy_n(hashes.data(), positions * n, tensor.data_ptr<std::int64_t>());
+  return tensor;
+}
+
+at::Tensor SpeechTextDataset::cached(std::vector<at::Tensor>& cache, std::size_t index,
+                                     const std::function<at::Tensor()>& compute) const {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (cache[index].defined()) return cache[index];
+  }
+  at::Tensor tensor = compute();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::size_t bytes = tensor.nbytes();
+  const bool fits = cached_bytes_ + bytes <= static_cast<std::size_t>(options_.cache_mb) << 20;
+  if (fits && !cache[index].defined()) {
+    cached_bytes_ += bytes;
+    cache[index] = tensor;
+  }
   return tensor;
 }
 
@@ -187,8 +179,11 @@ data::Item SpeechTextDataset::get(std::int64_t index) const {
   const Row& row = rows_.at(at);
   data::Item item;
   for (const Input input : options_.inputs) {
-    if (input == Input::kLogMel) item.set("log_mel", log_mel(row, at));
-    if (input == Input::kNgrams) item.set("ngrams", ngrams(row));
+    if (input == Input::kLogMel) {
+      item.set("log_mel", cached(log_mels_, at, [&] { return log_mel(row.audio); }));
+    } else {
+      item.set("ngrams", cached(ngrams_, at, [&] { return ngrams(row.text); }));
+    }
   }
   item.set("label", at::scalar_tensor(row.label, at::kLong));
   return item;

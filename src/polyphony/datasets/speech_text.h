@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include <polyphony/audio/log_mel.h>
 #include <polyphony/config/fields.h>
+#include <polyphony/corpus/manifest.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/text/normalize.h>
 
@@ -16,7 +17,8 @@ namespace polyphony::datasets {
 enum class Input { kLogMel, kNgrams };
 
 struct NgramOptions {
-  int max_n = 4;          ///< longest n-gram, in code points
+  int max_n = 4;          ///< longest n-gram of characters, in code points
+  int max_words = 0;      ///< longest n-gram of words; 0: none
   int buckets = 1 << 16;  ///< hashes are in [1, buckets); 0 is padding
   int max_length = 400;   ///< positions kept
 
@@ -43,8 +45,8 @@ struct SpeechTextOptions {
 /// Rows of a manifest of recordings and transcripts.
 ///
 /// An item has "label" (int64 [], -1 where the cell is empty) and, as `inputs` asks, "log_mel"
-/// (float [frames, mels]) and "ngrams" (int64 [positions, max_n]). Log-mel frames are computed once
-/// and kept in memory up to `cache_mb`.
+/// (float [frames, mels]) and "ngrams" (int64 [positions, max_n + max_words]). Both are computed
+/// once and kept in memory up to `cache_mb`.
 class SpeechTextDataset : public data::Dataset {
  public:
   using Options = SpeechTextOptions;
@@ -61,24 +63,27 @@ class SpeechTextDataset : public data::Dataset {
 
  private:
   struct Row {
-    std::filesystem::path audio;
+    std::string audio;
     std::string text;
     std::int64_t label = -1;
-    std::size_t line = 0;
   };
 
+  corpus::Manifest read_table() const;
   void read_rows();
-  std::int64_t label_of(const std::string& cell, std::size_t line) const;
-  at::Tensor log_mel(const Row& row, std::size_t index) const;
-  at::Tensor ngrams(const Row& row) const;
+  std::int64_t label_of(const corpus::ManifestRow& row) const;
+  at::Tensor log_mel(const std::string& path) const;
+  at::Tensor ngrams(const std::string& words) const;
+  at::Tensor cached(std::vector<at::Tensor>& cache, std::size_t index,
+                    const std::function<at::Tensor()>& compute) const;
 
   Options options_;
-  bool split_is_file_ = false;
+  bool one_split_ = false;  // only the rows whose split column says so
   CsvTable table_;
   std::vector<Row> rows_;
   audio::LogMel front_end_;
   mutable std::mutex mutex_;
-  mutable std::vector<at::Tensor> cache_;
+  mutable std::vector<at::Tensor> log_mels_;  // by row; undefined where not yet computed
+  mutable std::vector<at::Tensor> ngrams_;
   mutable std::size_t cached_bytes_ = 0;
 };
 

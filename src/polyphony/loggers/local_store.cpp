@@ -9,7 +9,8 @@ namespace polyphony::loggers {
 LocalStore::LocalStore(record::Store& store, std::int64_t run, record::MetricsCsv& csv)
     : store_(store), run_(run), csv_(csv) {}
 
-void LocalStore::log(const train::MetricValues& values, std::int64_t step, std::int64_t epoch) {
+void LocalStore::log_metrics(const train::MetricValues& values, std::int64_t step,
+                             std::int64_t epoch) {
   const double time = record::now();
   std::vector<record::Metric> metrics;
   for (const auto& [name, value] : values) metrics.push_back({name, step, epoch, time, value});

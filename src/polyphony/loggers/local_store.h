@@ -1,10 +1,8 @@
 #pragma once
 
-#include <memory>
-
 #include <polyphony/record/metrics_csv.h>
 #include <polyphony/record/store.h>
-#include <polyphony/train/callback.h>
+#include <polyphony/train/logger.h>
 
 namespace polyphony::loggers {
 
@@ -13,7 +11,8 @@ class LocalStore : public train::Logger {
  public:
   /// Borrows both; they outlive the logger.
   LocalStore(record::Store& store, std::int64_t run, record::MetricsCsv& csv);
-  void log(const train::MetricValues& values, std::int64_t step, std::int64_t epoch) override;
+  void log_metrics(const train::MetricValues& values, std::int64_t step,
+                   std::int64_t epoch) override;
 
  private:
   record::Store& store_;

@@ -1,69 +1,53 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include <ATen/core/Tensor.h>
-
-#include <polyphony/config/fields.h>
+#include <polyphony/optim/optimizer.h>
 
 namespace polyphony::optim {
 
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
-
-/// Moves parameters along their gradients.
-class Optimizer {
- public:
-  static constexpr const char* kKind = "Optimizer";
-  virtual ~Optimizer() = default;
-
-  /// Takes the parameters, float32 and contiguous, with their names. Called once.
-  virtual void attach(NamedTensors parameters) = 0;
-  virtual void step(double lr) = 0;
-  virtual double base_lr() const = 0;
-  /// Everything that a resumed run needs.
-  virtual NamedTensors state() const = 0;
-  /// @throws DataError where names or shapes differ from the attached parameters
-  virtual void load_state(const NamedTensors& state) = 0;
-
-  /// Zeroes gradients in place.
-  void zero_grad();
-  /// Scales all gradients so that their common norm is at most max_norm. @returns the norm before
-  double clip_grad_norm(double max_norm);
-
- protected:
-  NamedTensors parameters_;
-};
-
-struct AdamWOptions {
+struct AdamOptions {
   double lr = 1e-3;
-  double weight_decay = 1e-2;
   std::vector<double> betas = {0.9, 0.999};
   double eps = 1e-8;
+  double weight_decay = 0;
 
   void describe(config::Fields& f);
 };
 
-/// torch.optim.AdamW (Loshchilov and Hutter, 2019): decay apart from the gradient; one fused pass a
-/// parameter. Parameters without a gradient are left alone.
-class AdamW : public Optimizer {
+/// torch.optim.Adam (Kingma and Ba, 2015): decay is part of the gradient. One fused pass over all
+/// parameters.
+class Adam : public Optimizer {
  public:
-  using Options = AdamWOptions;
-  explicit AdamW(Options options) : options_(std::move(options)) {}
+  using Options = AdamOptions;
+  explicit Adam(Options options) : options_(std::move(options)) {}
+  std::string name() const override { return "Adam"; }
+  double momentum() const override { return options_.betas[0]; }
 
-  void attach(NamedTensors parameters) override;
-  void step(double lr) override;
-  double base_lr() const override { return options_.lr; }
-  NamedTensors state() const override;
-  void load_state(const NamedTensors& state) override;
+ protected:
+  double lr() const override { return options_.lr; }
+  double weight_decay() const override { return options_.weight_decay; }
+  std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
+  Kernel kernel(const ParamGroup& group, std::int64_t step, double gradient_scale) const override;
+  void describe_group(tensor::Value& group) const override;
+  /// Whether decay is taken from the weights, apart from the gradient.
+  virtual bool decoupled() const { return false; }
 
  private:
   Options options_;
-  std::vector<at::Tensor> first_;   // exp_avg
-  std::vector<at::Tensor> second_;  // exp_avg_sq
-  std::int64_t steps_ = 0;
+};
+
+struct AdamWOptions : AdamOptions {
+  AdamWOptions() { weight_decay = 1e-2; }
+};
+
+/// torch.optim.AdamW (Loshchilov and Hutter, 2019): decay apart from the gradient.
+class AdamW : public Adam {
+ public:
+  using Options = AdamWOptions;
+  explicit AdamW(Options options) : Adam(std::move(options)) {}
+  std::string name() const override { return "AdamW"; }
+
+ protected:
+  bool decoupled() const override { return true; }
 };
 
 }  // namespace polyphony::optim

@@ -1,44 +1,44 @@
 #include <polyphony/pipeline/entry.h>
 
 #include <cstdio>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/catalogue.h>
+#include <polyphony/config/schema.h>
+#include <polyphony/config/target.h>
 #include <polyphony/pipeline/experiment.h>
-#include <polyphony/pipeline/recording.h>
+#include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/vote.h>
 
 namespace polyphony::pipeline {
 namespace {
 
-void print_class(const config::RegisteredClass& entry) {
-  fmt::print("{}  ({})\n  {}\n", entry.name, entry.kind, entry.doc);
+/// Options of a verb's configuration, for its schema.
+template <class Options>
+std::vector<config::FieldDoc> options_of() {
   config::Fields fields;
-  entry.describe(fields);
-  for (const config::FieldDoc& field : fields.docs()) {
-    fmt::print("    {:<24} {:<28} {:<16} {}\n", field.name, field.type,
-               field.required ? "required" : field.default_text, field.doc);
-  }
+  Options{}.describe(fields);
+  return fields.docs();
 }
 
-/// Every class, or those of one kind or name.
-void list(const std::string& name) {
-  bool found = false;
-  std::string kinds;
-  for (const config::RegisteredClass& entry : config::registered_classes()) {
-    if (kinds.find(entry.kind) == std::string::npos)
-      kinds += (kinds.empty() ? "" : ", ") + entry.kind;
-    const bool by_class = entry.name == name || entry.name.ends_with("." + name);
-    if (!name.empty() && entry.kind != name && !by_class) continue;
-    print_class(entry);
-    found = true;
+/// JSON Schema of a class; of a verb's whole configuration for "" (an experiment) and "vote".
+void print_schema(const std::string& name) {
+  if (name.empty() || name == "experiment") {
+    fmt::print("{}\n", config::root_schema("an experiment", options_of<ExperimentOptions>()));
+    return;
   }
-  if (!found) {
-    throw UsageError("list: nothing is named '" + name + "'",
-                     "name a class or one of the kinds: " + kinds);
-  }
+  const config::Target target = config::find_target(name);
+  if (target.entry == nullptr) throw UsageError("schema: " + target.fact, target.remedy);
+  fmt::print("{}\n", config::class_schema(*target.entry));
+}
+
+int print_targets(const config::Node& config) {
+  const config::TargetReport report = config::report_targets(config);
+  fmt::print("{}", report.text);
+  return report.unresolved == 0 ? 0 : static_cast<int>(ExitCode::kConfig);
 }
 
 }  // namespace
@@ -49,9 +49,13 @@ extern "C" int polyphony_pipeline_entry(const polyphony::pipeline::Request& requ
   // A run that is watched through a pipe shows its lines as they come.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   if (request.verb == "list") {
-    list(request.name);
+    fmt::print("{}", polyphony::config::catalogue(request.name));
+  } else if (request.verb == "schema") {
+    print_schema(request.name);
+  } else if (request.verb == "targets") {
+    return print_targets(request.config.config);
   } else if (request.verb == "vote") {
-    vote(resolved(request));
+    vote(request);
   } else {
     run_experiment(request);
   }

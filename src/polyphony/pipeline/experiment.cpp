@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <numeric>
 
 #include <ATen/ops/argmax.h>
 #include <fmt/format.h>
@@ -12,13 +13,15 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/npy.h>
+#include <polyphony/callbacks/defaults.h>
 #include <polyphony/callbacks/model_checkpoint.h>
-#include <polyphony/callbacks/progress_bar.h>
 #include <polyphony/data/loader.h>
 #include <polyphony/loggers/local_store.h>
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/recording.h>
+#include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/seed.h>
+#include <polyphony/train/checkpoint.h>
 
 namespace polyphony::pipeline {
 namespace fs = std::filesystem;
@@ -27,7 +30,7 @@ namespace {
 data::LoaderOptions loading(const ExperimentOptions& options, bool train) {
   data::LoaderOptions loader;
   loader.batch_size = train ? options.loading.batch_size : options.loading.eval_batch_size;
-  loader.shuffle = train;
+  loader.shuffle = train && options.trainer.overfit_batches.is_zero();
   loader.workers = options.loading.workers;
   loader.prefetch = options.loading.prefetch;
   loader.seed = static_cast<std::uint64_t>(options.seed);
@@ -40,7 +43,7 @@ class Experiment {
   Experiment(ExperimentOptions options, Recording& recording)
       : options_(std::move(options)),
         recording_(recording),
-        trainer_(options_.trainer, recording.directory()) {
+        trainer_(options_.trainer, recording.directory(), parts()) {
     tensor::set_up_compute(options_.num_threads, options_.trainer.deterministic
                                                      ? tensor::Determinism::kOn
                                                      : tensor::Determinism::kOff);
@@ -66,6 +69,18 @@ class Experiment {
   }
 
  private:
+  /// Callbacks, loggers and what checkpoints keep of the configuration.
+  train::TrainerParts parts() {
+    train::TrainerParts parts;
+    for (const auto& [name, child] : options_.callbacks) {
+      if (child.is_set()) parts.callbacks.push_back(config::build(child, "callbacks." + name));
+    }
+    parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
+    parts.loggers.push_back(recording_.logger());
+    parts.hyper_parameters = tensor::value_of(options_.task.node);
+    return parts;
+  }
+
   /// The configured dataset with its `split` set; built once a split, so that what it has decoded
   /// serves training, test and prediction alike.
   const data::Dataset& rows_of(const std::string& split) {
@@ -93,30 +108,24 @@ class Experiment {
   void train() {
     const data::Dataset& train_rows = rows_of(options_.split.train);
     const data::Dataset& val_rows = rows_of(options_.split.val);
+    require_labels(train_rows, options_.split.train);
+    require_labels(val_rows, options_.split.val);
     refuse_one_class(train_rows);
     task_->setup(train_rows);
-    if (options_.trainer.enable_model_summary) fmt::print("{}", task_->summary());
-    const auto optimizer = config::build(options_.optimizer, "optimizer");
-    const auto schedule = config::build(options_.schedule, "schedule");
-    optimizer->attach(task_->parameters());
-    std::vector<std::unique_ptr<train::Callback>> callbacks;
-    if (options_.trainer.enable_progress_bar) {
-      callbacks.push_back(std::make_unique<callbacks::ProgressBar>());
-    }
-    for (const auto& [name, child] : options_.callbacks) {
-      if (child.is_set()) callbacks.push_back(config::build(child, "callbacks." + name));
-    }
-    std::vector<std::unique_ptr<train::Logger>> loggers;
-    loggers.push_back(recording_.logger());
+    task_->optimize_with({config::build(options_.optimizer, "optimizer"),
+                          config::build(options_.schedule, "schedule")});
     data::Loader train_loader(train_rows, loading(options_, true));
     data::Loader val_loader(val_rows, loading(options_, false));
-    trainer_.fit({*task_, *optimizer, *schedule, train_loader, val_loader, callbacks, loggers},
-                 options_.ckpt_path.value_or(""));
+    trainer_.fit(*task_, train_loader, &val_loader, options_.ckpt_path.value_or(""));
     if (!options_.test_after_train) return;
-    const std::string best = best_checkpoint(callbacks);
+    const std::string best = best_checkpoint(trainer_.callbacks());
     if (!best.empty()) load_weights(best);
     predict(options_.split.val, "val");
-    test();
+    if (unlabelled(rows_of(options_.split.test)) == 0) {
+      test();
+    } else {
+      fmt::print("no metrics: rows of split '{}' have no label\n", options_.split.test);
+    }
     predict(options_.split.test, "test");
   }
 
@@ -129,6 +138,20 @@ class Experiment {
     return "";
   }
 
+  static std::int64_t unlabelled(const data::Dataset& rows) {
+    const std::vector<std::int64_t> counts = rows.class_counts();
+    return rows.size() - std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  }
+
+  static void require_labels(const data::Dataset& rows, const std::string& split) {
+    const std::int64_t without = unlabelled(rows);
+    if (without == 0) return;
+    throw DataError(
+        fmt::format("{} of {} rows of split '{}' have no label", without, rows.size(), split),
+        "fill the label column (dataset.label_column names it), or use `polyphony "
+        "predict`, which needs none");
+  }
+
   static void refuse_one_class(const data::Dataset& rows) {
     const std::vector<std::int64_t> counts = rows.class_counts();
     if (std::count_if(counts.begin(), counts.end(), [](auto count) { return count > 0; }) >= 2)
@@ -139,10 +162,10 @@ class Experiment {
 
   void test() {
     const data::Dataset& rows = rows_of(options_.split.test);
+    require_labels(rows, options_.split.test);
     task_->setup(rows);
     data::Loader loader(rows, loading(options_, false));
-    const train::MetricValues values = trainer_.evaluate(*task_, loader, train::Stage::kTest);
-    recording_.logger()->log(values, trainer_.global_step(), trainer_.current_epoch());
+    const train::MetricValues values = trainer_.test(*task_, loader);
     for (const auto& [name, value] : values) fmt::print("{:<24} {:.4f}\n", name, value);
   }
 

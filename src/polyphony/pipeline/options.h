@@ -5,7 +5,7 @@
 
 #include <polyphony/config/registry.h>
 #include <polyphony/data/dataset.h>
-#include <polyphony/optim/adamw.h>
+#include <polyphony/optim/optimizer.h>
 #include <polyphony/optim/schedule.h>
 #include <polyphony/train/callback.h>
 #include <polyphony/train/task.h>

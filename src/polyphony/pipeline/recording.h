@@ -4,13 +4,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/record/metrics_csv.h>
 #include <polyphony/record/run_directory.h>
 #include <polyphony/record/store.h>
-#include <polyphony/train/callback.h>
+#include <polyphony/train/logger.h>
 
 namespace polyphony::pipeline {
 
@@ -20,9 +21,10 @@ config::Node resolved(const Request& request);
 /// A run's directory, its row in the store and its metrics, from begin to end.
 class Recording {
  public:
-  /// Makes the run directory and the row. @throws IoError where either cannot be written
+  /// Begins the row in the store; the run's directory is there already.
+  /// @throws IoError where either cannot be written
   Recording(const Request& request, const config::Node& config, const std::string& name,
-            std::int64_t seed);
+            std::optional<std::int64_t> seed);
 
   /// Runs the work and records how it ended: finished, interrupted, or failed with the error, which
   /// goes on to the caller.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -13,7 +14,9 @@
 #include <polyphony/base/npy.h>
 #include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>
-#include <polyphony/metrics/classification.h>
+#include <polyphony/corpus/manifest.h>
+#include <polyphony/metrics/counts.h>
+#include <polyphony/pipeline/recording.h>
 
 namespace polyphony::pipeline {
 namespace fs = std::filesystem;
@@ -48,6 +51,7 @@ struct SearchOptions {
 };
 
 struct VoteOptions {
+  std::string run_name = "vote";
   config::Named<double> votings;
   std::string connected_dir;
   std::string submission_file;
@@ -60,6 +64,7 @@ struct VoteOptions {
   std::optional<SearchOptions> search;
 
   void describe(config::Fields& f) {
+    f("run_name", run_name, "name in the run store");
     f.required("votings", votings, "NAME: WEIGHT of each voter; the weights sum to 1");
     f("connected_dir", connected_dir, "directory whose logits/ holds NAME.npy");
     f.required("submission_file", submission_file, "CSV whose rows the logits belong to");
@@ -78,16 +83,6 @@ struct Rows {
   std::vector<std::int64_t> labels;
   std::size_t target = 0;  ///< index of the target column
 };
-
-std::int64_t label_of(const std::string& cell, const std::vector<std::string>& classes) {
-  const auto found = std::find(classes.begin(), classes.end(), cell);
-  if (found != classes.end()) return found - classes.begin();
-  if (cell.empty() ||
-      !std::all_of(cell.begin(), cell.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-    return -1;
-  }
-  return cell.size() > 9 ? -1 : std::stoll(cell);
-}
 
 bool has_empty_cell(const std::vector<std::string>& cells) {
   return std::any_of(cells.begin(), cells.end(),
@@ -120,7 +115,7 @@ Rows read_rows(const std::string& path, const VoteOptions& options, std::size_t 
     return rows;
   }
   for (const auto& cells : table.rows) {
-    rows.labels.push_back(label_of(cells[rows.target], options.classes));
+    rows.labels.push_back(corpus::label_of(cells[rows.target], options.classes).value_or(-1));
   }
   return rows;
 }
@@ -212,9 +207,13 @@ std::vector<std::int64_t> confusion(const std::vector<std::int64_t>& predictions
   return counts;
 }
 
+double macro_f1(const std::vector<std::int64_t>& counts) {
+  return metrics::averaged(metrics::per_class(counts),
+                           {metrics::Average::kMacro, metrics::Absent::kSkip}, metrics::f1);
+}
+
 double macro_f1(const NpyArray& logits, const std::vector<std::int64_t>& labels) {
-  const std::vector<std::int64_t> counts = confusion(argmax_rows(logits), labels, logits.shape[1]);
-  return metrics::f1(counts, metrics::Average::kMacro);
+  return macro_f1(confusion(argmax_rows(logits), labels, logits.shape[1]));
 }
 
 /// Every vector of n weights that are multiples of 1/parts and sum to 1.
@@ -286,13 +285,22 @@ void check_weights(const std::vector<double>& weights) {
                     "change them so that they sum to 1, or set search to find them");
 }
 
-void print_metrics(const std::vector<std::int64_t>& predictions, const Rows& rows,
-                   std::int64_t classes) {
+/// Prints and records accuracy and macro F1 where a label is known.
+void report_metrics(const std::vector<std::int64_t>& predictions, const Rows& rows,
+                    std::int64_t classes, train::Logger& logger) {
   const std::vector<std::int64_t> counts = confusion(predictions, rows.labels, classes);
   if (std::all_of(counts.begin(), counts.end(), [](auto count) { return count == 0; })) return;
-  fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n",
-             metrics::accuracy(counts, metrics::Average::kMicro),
-             metrics::f1(counts, metrics::Average::kMacro));
+  const double accuracy =
+      metrics::averaged(metrics::per_class(counts), {metrics::Average::kMicro}, metrics::recall);
+  const double f1 = macro_f1(counts);
+  fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n", accuracy, f1);
+  logger.log({{"test_MulticlassF1Score", f1}, {"test_MulticlassAccuracy", accuracy}}, 0, 0);
+}
+
+/// The label as the CSV has it: the class's name where names are given, else its number.
+std::string label_text(std::int64_t label, const std::vector<std::string>& classes) {
+  const auto index = static_cast<std::size_t>(label);
+  return index < classes.size() ? classes[index] : std::to_string(label);
 }
 
 VoteOptions read_options(const config::Node& config) {
@@ -321,10 +329,7 @@ config::Named<std::string> voter_paths(const VoteOptions& options) {
   return paths;
 }
 
-}  // namespace
-
-void vote(const config::Node& config) {
-  const VoteOptions options = read_options(config);
+void cast_votes(const VoteOptions& options, Recording& recording) {
   std::vector<double> weights;
   if (options.search) {
     weights = search_weights(*options.search, options);
@@ -336,13 +341,22 @@ void vote(const config::Node& config) {
   const NpyArray voted = weighted_sum(voters, weights);
   const std::vector<std::int64_t> predictions = argmax_rows(voted);
   Rows rows = read_rows(options.submission_file, options, predictions.size());
-  print_metrics(predictions, rows, voted.shape[1]);
+  report_metrics(predictions, rows, voted.shape[1], *recording.logger());
   for (std::size_t i = 0; i < predictions.size(); ++i) {
-    rows.table.rows[i][rows.target] = std::to_string(predictions[i]);
+    rows.table.rows[i][rows.target] = label_text(predictions[i], options.classes);
   }
   save_npy(options.voted_logit, voted);
   write_file(options.voted_file, to_csv(rows.table));
   fmt::print("logits: {}\npredictions: {}\n", options.voted_logit, options.voted_file);
+}
+
+}  // namespace
+
+void vote(const Request& request) {
+  const config::Node config = resolved(request);
+  const VoteOptions options = read_options(config);
+  Recording recording(request, config, options.run_name, std::nullopt);
+  recording.during([&] { cast_votes(options, recording); });
 }
 
 }  // namespace polyphony::pipeline

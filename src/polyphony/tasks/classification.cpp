@@ -6,8 +6,10 @@
 #include <torch/nn/functional/loss.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>
-#include <polyphony/train/trainer.h>
+#include <polyphony/metrics/stat_score_metrics.h>
+#include <polyphony/train/checkpoint.h>
 
 namespace polyphony::tasks {
 namespace {
@@ -59,6 +61,18 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
       "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
 }
 
+metrics::MetricCollection f1_and_accuracy(int classes, metrics::Average average) {
+  const auto set = [&](auto options) {
+    options.num_classes = classes;
+    options.average = average;
+    options.torchmetrics = metrics::TorchMetrics::k1_4_3;
+    return options;
+  };
+  return metrics::MetricCollection(std::vector<std::shared_ptr<const metrics::Metric>>{
+      std::make_shared<metrics::MulticlassF1Score>(set(metrics::MulticlassF1Score::Options())),
+      std::make_shared<metrics::MulticlassAccuracy>(set(metrics::MulticlassAccuracy::Options()))});
+}
+
 /// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion
 /// model.
 void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
@@ -88,7 +102,8 @@ void ClassificationOptions::describe(config::Fields& f) {
   f.required("model", model, "what maps a batch to logits");
   f.required("num_labels", num_labels, "number of classes");
   f.check("num_labels", num_labels >= 2, "at least 2");
-  f("average", average, "how classes are averaged in the logged metrics");
+  f("average", average, "how classes are averaged in the logged metrics, where none are named");
+  f("metrics", metrics, "what is logged of each epoch; null: F1 and accuracy");
   f("class_weights", class_weights,
     "balanced: weigh classes by inverse frequency in the training data");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
@@ -113,11 +128,11 @@ Classification::Classification(Options options) : options_(std::move(options)) {
                         "name a child of the model, e.g. audio or text");
     }
   }
+  const metrics::MetricCollection metrics =
+      options_.metrics.is_set() ? *config::build(options_.metrics, "task.metrics")
+                                : f1_and_accuracy(options_.num_labels, options_.average);
   for (int i = 0; i < kStages; ++i) {
-    metrics::MetricCollectionOptions metric_options;
-    metric_options.num_classes = options_.num_labels;
-    metric_options.average = options_.average;
-    metrics_.emplace_back(metric_options);
+    metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
 }
 
@@ -141,10 +156,8 @@ void Classification::setup(const data::Dataset& dataset) {
   }
 }
 
-train::StepOutput Classification::step(const data::Batch& batch, Stage stage) {
-  train::StepOutput output;
-  output.logits = model_->forward(batch);
-  if (stage == Stage::kPredict) return output;
+at::Tensor Classification::step(const data::Batch& batch, Stage stage) {
+  const at::Tensor logits = model_->forward(batch);
   namespace functional = torch::nn::functional;
   const at::Tensor& label = batch.at("label");
   auto options = functional::CrossEntropyFuncOptions();
@@ -152,10 +165,47 @@ train::StepOutput Classification::step(const data::Batch& batch, Stage stage) {
     options.label_smoothing(options_.label_smoothing);
     if (weights_.defined()) options.weight(weights_);
   }
-  metrics_[slot(stage)].update(output.logits.detach(), label);
-  output.loss = functional::cross_entropy(output.logits, label, options);
-  return output;
+  const at::Tensor loss = functional::cross_entropy(logits, label, options);
+  metrics_[slot(stage)].update(logits.detach(), label);
+  train::LogOptions whole_epoch;
+  whole_epoch.on_step = false;
+  whole_epoch.on_epoch = true;
+  whole_epoch.sync_dist = true;
+  log(std::string(train::prefix(stage)) + "loss", loss.detach(), whole_epoch);
+  return loss;
 }
+
+at::Tensor Classification::training_step(const data::Batch& batch, std::int64_t) {
+  at::Tensor loss = step(batch, Stage::kTrain);
+  log("train_loss_step", loss.detach());
+  return loss;
+}
+
+void Classification::validation_step(const data::Batch& batch, std::int64_t) {
+  step(batch, Stage::kValidate);
+}
+
+void Classification::test_step(const data::Batch& batch, std::int64_t) {
+  step(batch, Stage::kTest);
+}
+
+at::Tensor Classification::predict_step(const data::Batch& batch, std::int64_t) {
+  return model_->forward(batch);
+}
+
+void Classification::log_metrics(Stage stage) {
+  metrics::MetricCollection& metrics = metrics_[slot(stage)];
+  log_dict(metrics::scalars(metrics.compute()));
+  metrics.reset();
+}
+
+void Classification::training_epoch_end() { log_metrics(Stage::kTrain); }
+void Classification::validation_epoch_end() { log_metrics(Stage::kValidate); }
+void Classification::test_epoch_end() { log_metrics(Stage::kTest); }
+
+// An evaluation that an error ended has left counts behind.
+void Classification::on_validation_epoch_start() { metrics_[slot(Stage::kValidate)].reset(); }
+void Classification::on_test_epoch_start() { metrics_[slot(Stage::kTest)].reset(); }
 
 NamedTensors Classification::parameters() const {
   NamedTensors parameters;
@@ -181,38 +231,53 @@ void Classification::load_state(const NamedTensors& from, const std::string& sou
 
 void Classification::set_training(bool on) { model_->train(on); }
 
-train::MetricValues Classification::metrics(Stage stage) const {
-  return metrics_[slot(stage)].compute(train::prefix(stage));
-}
-
-void Classification::reset_metrics(Stage stage) { metrics_[slot(stage)].reset(); }
-
-std::vector<std::int64_t> Classification::metric_state(Stage stage) const {
-  return metrics_[slot(stage)].state();
-}
-
-void Classification::load_metric_state(Stage stage, const std::vector<std::int64_t>& counts) {
-  metrics_[slot(stage)].load_state(counts);
-}
-
-std::string Classification::summary() const {
-  std::string text = fmt::format("{:<36} {:<34} {:>12}\n", "layer", "tensors", "parameters");
-  std::int64_t total = 0;
-  std::int64_t trainable = 0;
-  for (const auto& item : model_->named_parameters()) {
-    total += item.value().numel();
-    if (item.value().requires_grad()) trainable += item.value().numel();
+tensor::Value Classification::metric_state() const {
+  tensor::Value numbers = tensor::Value::list();
+  for (const double number : metrics_[slot(Stage::kTrain)].state().flat()) {
+    numbers.append(tensor::Value(number));
   }
+  return numbers;
+}
+
+void Classification::load_metric_state(const tensor::Value& state) {
+  std::vector<double> numbers;
+  for (const tensor::Value& number : state.items()) numbers.push_back(number.as_float());
+  metrics_[slot(Stage::kTrain)].load_state(metrics::State::from_flat(numbers));
+}
+
+namespace {
+
+/// How deep a module lies: "" is 0, "encoder" 1, "encoder.conv" 2.
+int depth_of(const std::string& name) {
+  return name.empty() ? 0 : 1 + static_cast<int>(std::count(name.begin(), name.end(), '.'));
+}
+
+std::int64_t parameters_of(const torch::nn::Module& module) {
+  std::int64_t count = 0;
+  for (const at::Tensor& parameter : module.parameters()) count += parameter.numel();
+  return count;
+}
+
+}  // namespace
+
+std::string Classification::summary(int max_depth) const {
+  Table table({"module", "shapes", "parameters"});
   for (const auto& item : model_->named_modules("", /*include_self=*/false)) {
-    std::int64_t own = 0;
-    std::string shapes;
-    for (const auto& parameter : item.value()->named_parameters(/*recurse=*/false)) {
-      own += parameter.value().numel();
-      shapes += fmt::format(" {}[{}]", parameter.key(), fmt::join(parameter.value().sizes(), ","));
+    if (max_depth >= 0 && depth_of(item.key()) > max_depth) continue;
+    const std::int64_t count = parameters_of(*item.value());
+    std::vector<std::string> shapes;
+    for (const auto& own : item.value()->named_parameters(/*recurse=*/false)) {
+      shapes.push_back(fmt::format("{}[{}]", own.key(), fmt::join(own.value().sizes(), ",")));
     }
-    if (own > 0) text += fmt::format("{:<36} {:<34} {:>12}\n", item.key(), shapes.substr(1), own);
+    if (count > 0)
+      table.add_row({item.key(), fmt::format("{}", fmt::join(shapes, " ")), fmt::to_string(count)});
   }
-  return text + fmt::format("{} parameters, {} trained\n", total, trainable);
+  std::int64_t trained = 0;
+  for (const at::Tensor& parameter : model_->parameters()) {
+    if (parameter.requires_grad()) trained += parameter.numel();
+  }
+  return table.to_text() +
+         fmt::format("{} parameters, {} trained\n", parameters_of(*model_), trained);
 }
 
 POLYPHONY_REGISTER(train::Task, Classification, "polyphony.tasks.Classification",

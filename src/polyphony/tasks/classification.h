@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <polyphony/config/fields.h>
+#include <polyphony/metrics/choices.h>
 #include <polyphony/metrics/collection.h>
 #include <polyphony/models/model.h>
 #include <polyphony/train/task.h>
@@ -17,6 +18,7 @@ struct ClassificationOptions {
   config::Child<models::Model> model;
   int num_labels = 0;
   metrics::Average average = metrics::Average::kMacro;
+  config::Child<metrics::MetricCollection> metrics;
   ClassWeights class_weights = ClassWeights::kNone;
   double label_smoothing = 0.0;
   config::Named<std::string> init_from;
@@ -32,18 +34,30 @@ class Classification : public train::Task {
   explicit Classification(Options options);
 
   void setup(const data::Dataset& dataset) override;
-  train::StepOutput step(const data::Batch& batch, train::Stage stage) override;
+  at::Tensor training_step(const data::Batch& batch, std::int64_t index) override;
+  void validation_step(const data::Batch& batch, std::int64_t index) override;
+  void test_step(const data::Batch& batch, std::int64_t index) override;
+  at::Tensor predict_step(const data::Batch& batch, std::int64_t index) override;
+  void training_epoch_end() override;
+  void validation_epoch_end() override;
+  void test_epoch_end() override;
+  void on_validation_epoch_start() override;
+  void on_test_epoch_start() override;
+
   train::NamedTensors parameters() const override;
   train::NamedTensors state() const override;
   void load_state(const train::NamedTensors& state, const std::string& source) override;
   void set_training(bool on) override;
-  train::MetricValues metrics(train::Stage stage) const override;
-  void reset_metrics(train::Stage stage) override;
-  std::vector<std::int64_t> metric_state(train::Stage stage) const override;
-  void load_metric_state(train::Stage stage, const std::vector<std::int64_t>& counts) override;
-  std::string summary() const override;
+  tensor::Value metric_state() const override;
+  void load_metric_state(const tensor::Value& state) override;
+  std::string summary(int max_depth) const override;
 
  private:
+  /// Loss of a batch, whose rows enter the stage's metrics.
+  at::Tensor step(const data::Batch& batch, train::Stage stage);
+  /// Logs the stage's metrics over all rows since the last reset, and resets them.
+  void log_metrics(train::Stage stage);
+
   Options options_;
   std::shared_ptr<models::Model> model_;
   std::vector<metrics::MetricCollection> metrics_;  // one a stage

@@ -1,15 +1,19 @@
-// The state of a fit as a checkpoint in Lightning's layout, and back.
+#include <polyphony/train/checkpoint.h>
+
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/tensor/archive.h>
+#include <polyphony/tensor/safetensors.h>
 #include <polyphony/tensor/seed.h>
-#include <polyphony/train/trainer.h>
 
 namespace polyphony::train {
 namespace fs = std::filesystem;
 namespace {
 
 using tensor::Value;
+
+constexpr const char* kExact = "polyphony";  // our own key, which Lightning leaves alone
 
 Value named(const NamedTensors& tensors) {
   Value dict = Value::dict();
@@ -26,13 +30,115 @@ NamedTensors tensors_of(const Value& dict) {
 }
 
 const Value& part(const Value& checkpoint, const std::string& key, const fs::path& path) {
-  const Value* value = checkpoint.find(key);
+  const Value* value = checkpoint.kind() == Value::Kind::kDict ? checkpoint.find(key) : nullptr;
   if (value != nullptr) return *value;
   throw DataError(fmt::format("{}: the checkpoint has no '{}'", path.string(), key),
-                  "give a checkpoint that polyphony saved during a fit");
+                  "give a checkpoint that was saved whole, not with save_weights_only");
+}
+
+/// Gradients of batches whose step is still to come.
+Value pending_gradients(Trainer& trainer) {
+  Value gradients = Value::dict();
+  if (trainer.progress().batch % trainer.accumulate_grad_batches() == 0) return gradients;
+  for (const auto& [name, parameter] : trainer.task().parameters()) {
+    if (parameter.grad().defined()) gradients.set(name, Value(parameter.grad()));
+  }
+  return gradients;
+}
+
+/// What this process alone knows.
+Value own_state(Trainer& trainer) {
+  Value state = Value::dict();
+  state.set("rng", Value(tensor::generator_state()));
+  state.set("metrics", trainer.task().metric_state());
+  state.set("log", trainer.metric_log().state());
+  state.set("gradients", pending_gradients(trainer));
+  return state;
+}
+
+void restore_gradients(Trainer& trainer, const Value& gradients) {
+  for (const auto& [name, parameter] : trainer.task().parameters()) {
+    const Value* saved = gradients.find(name);
+    if (saved != nullptr) at::Tensor(parameter).mutable_grad() = saved->as_tensor().clone();
+  }
 }
 
 }  // namespace
+
+Value dump_checkpoint(Trainer& trainer, Contents contents) {
+  Value checkpoint = Value::dict();
+  checkpoint.set("epoch", Value(trainer.current_epoch()));
+  checkpoint.set("global_step", Value(trainer.global_step()));
+  checkpoint.set("pytorch-lightning_version", Value(std::string("1.9.5")));
+  checkpoint.set("state_dict", named(trainer.task().state()));
+  checkpoint.set("loops", loops_of(trainer.progress(), trainer.num_val_batches()));
+  if (contents == Contents::kEverything) {
+    Value callbacks = Value::dict();
+    for (const auto& callback : trainer.callbacks()) {
+      if (!callback->state_key().empty())
+        callbacks.set(callback->state_key(), callback->state_dict());
+    }
+    checkpoint.set("callbacks", std::move(callbacks));
+    Value optimizers = Value::list();
+    optimizers.append(trainer.optimizer().state_dict());
+    checkpoint.set("optimizer_states", std::move(optimizers));
+    Value schedules = Value::list();
+    if (trainer.schedule() != nullptr) schedules.append(trainer.schedule()->state_dict());
+    checkpoint.set("lr_schedulers", std::move(schedules));
+    Value exact = Value::dict();
+    exact.set("position", position_of(trainer.progress()));
+    exact.set("ranks", trainer.strategy().gather(own_state(trainer)));
+    checkpoint.set(kExact, std::move(exact));
+  }
+  if (trainer.hyper_parameters().kind() == Value::Kind::kDict) {
+    checkpoint.set("hparams_name", Value(std::string("kwargs")));
+    checkpoint.set("hyper_parameters", trainer.hyper_parameters());
+  }
+  for (const auto& callback : trainer.callbacks())
+    callback->on_save_checkpoint(trainer, checkpoint);
+  trainer.task().on_save_checkpoint(checkpoint);
+  return checkpoint;
+}
+
+void restore_model_and_callbacks(Trainer& trainer, const Value& checkpoint, const fs::path& path) {
+  trainer.task().on_load_checkpoint(checkpoint);
+  trainer.task().load_state(tensors_of(part(checkpoint, "state_dict", path)), path.string());
+  const Value& states = part(checkpoint, "callbacks", path);
+  for (const auto& callback : trainer.callbacks()) {
+    callback->on_load_checkpoint(trainer, checkpoint);
+    const Value* state =
+        callback->state_key().empty() ? nullptr : states.find(callback->state_key());
+    if (state != nullptr) callback->load_state_dict(*state);
+  }
+}
+
+at::Tensor restore_training_state(Trainer& trainer, const Value& checkpoint, const fs::path& path) {
+  const std::vector<Value>& optimizers = part(checkpoint, "optimizer_states", path).items();
+  const std::vector<Value>& schedules = part(checkpoint, "lr_schedulers", path).items();
+  if (optimizers.size() != 1) {
+    throw DataError(
+        fmt::format("{}: {} optimizers in the checkpoint, not 1", path.string(), optimizers.size()),
+        "resume with the configuration that the checkpoint was saved with");
+  }
+  trainer.optimizer().load_state_dict(optimizers.front());
+  if (trainer.schedule() != nullptr && !schedules.empty()) {
+    trainer.schedule()->load_state_dict(schedules.front());
+  }
+  const Value* exact = checkpoint.find(kExact);
+  if (exact == nullptr) {
+    trainer.progress() = progress_of(checkpoint);
+    return {};
+  }
+  trainer.progress() = progress_at(exact->at("position"));
+  const std::vector<Value>& ranks = exact->at("ranks").items();
+  const auto rank = static_cast<std::size_t>(trainer.strategy().rank());
+  if (rank >= ranks.size()) return {};  // more processes than before
+  const Value& own = ranks[rank];
+  trainer.task().load_metric_state(own.at("metrics"));
+  trainer.metric_log().load_state(own.at("log"));
+  restore_gradients(trainer, own.at("gradients"));
+  return own.at("rng").as_tensor();
+}
 
 fs::path best_checkpoint(const fs::path& checkpoint_or_run) {
   if (!fs::is_directory(checkpoint_or_run)) return checkpoint_or_run;
@@ -40,7 +146,8 @@ fs::path best_checkpoint(const fs::path& checkpoint_or_run) {
   if (fs::exists(last)) {
     const Value checkpoint = tensor::load_archive(last);
     for (const auto& [key, state] : part(checkpoint, "callbacks", last).entries()) {
-      const Value* best = state.find("best_model_path");
+      const Value* best =
+          state.kind() == Value::Kind::kDict ? state.find("best_model_path") : nullptr;
       if (best != nullptr && !best->as_string().empty()) return best->as_string();
     }
   }
@@ -50,69 +157,26 @@ fs::path best_checkpoint(const fs::path& checkpoint_or_run) {
 }
 
 NamedTensors load_state_dict(const fs::path& checkpoint) {
+  if (checkpoint.extension() == ".safetensors") {
+    const tensor::TensorMap map = tensor::load_safetensors(checkpoint);
+    return {map.begin(), map.end()};
+  }
   return tensors_of(part(tensor::load_archive(checkpoint), "state_dict", checkpoint));
 }
 
-Value Trainer::snapshot() const {
-  Value callbacks = Value::dict();
-  for (const auto& callback : parts_->callbacks) {
-    if (!callback->state_key().empty()) callbacks.set(callback->state_key(), callback->state());
+void Trainer::save_checkpoint(const fs::path& path, Contents contents) {
+  const Profiler::Action action(profiler_, "save_checkpoint");
+  if (path.extension() == ".safetensors") {
+    tensor::TensorMap weights;
+    for (const auto& [name, tensor] : task_->state()) weights.emplace(name, tensor);
+    if (is_global_zero()) tensor::save_safetensors(path, weights);
+  } else {
+    const Value checkpoint = dump_checkpoint(*this, contents);
+    if (is_global_zero()) tensor::save_archive(path, checkpoint);
   }
-  Value loop = Value::dict();
-  loop.set("batch", Value(position_.batch));
-  loop.set("loss_sum", Value(position_.loss_sum));
-  loop.set("rows", Value(position_.rows));
-  Value counts = Value::list();
-  for (const std::int64_t count : parts_->task.metric_state(Stage::kTrain))
-    counts.append(Value(count));
-  loop.set("train_metrics", std::move(counts));
-  loop.set("rng", Value(tensor::generator_state()));
-  loop.set("validated", Value(position_.validated));
-
-  Value checkpoint = Value::dict();
-  checkpoint.set("epoch", Value(position_.epoch));
-  checkpoint.set("global_step", Value(position_.global_step));
-  checkpoint.set("pytorch-lightning_version", Value(std::string("1.9.5")));
-  checkpoint.set("state_dict", named(parts_->task.state()));
-  checkpoint.set("loops", std::move(loop));
-  checkpoint.set("callbacks", std::move(callbacks));
-  Value optimizers = Value::list();
-  optimizers.append(named(parts_->optimizer.state()));
-  checkpoint.set("optimizer_states", std::move(optimizers));
-  checkpoint.set("lr_schedulers", Value::list());
-  checkpoint.set("hyper_parameters", hyper_parameters_);
-  return checkpoint;
-}
-
-void Trainer::save_checkpoint(const fs::path& path) const {
-  tensor::save_archive(path, snapshot());
-}
-
-void Trainer::restore(const fs::path& path) {
-  const Value checkpoint = tensor::load_archive(path);
-  parts_->task.load_state(tensors_of(part(checkpoint, "state_dict", path)), path.string());
-  parts_->optimizer.load_state(
-      tensors_of(part(checkpoint, "optimizer_states", path).items().at(0)));
-  const Value& loop = part(checkpoint, "loops", path);
-  position_.epoch = part(checkpoint, "epoch", path).as_int();
-  position_.global_step = part(checkpoint, "global_step", path).as_int();
-  position_.batch = part(loop, "batch", path).as_int();
-  position_.loss_sum = part(loop, "loss_sum", path).as_float();
-  position_.rows = part(loop, "rows", path).as_int();
-  std::vector<std::int64_t> counts;
-  for (const Value& count : part(loop, "train_metrics", path).items())
-    counts.push_back(count.as_int());
-  parts_->task.load_metric_state(Stage::kTrain, counts);
-  const Value& callbacks = part(checkpoint, "callbacks", path);
-  for (const auto& callback : parts_->callbacks) {
-    const Value* state = callbacks.find(callback->state_key());
-    if (state != nullptr) callback->load_state(*state);
-  }
-  tensor::set_generator_state(part(loop, "rng", path).as_tensor());
-  if (part(loop, "validated", path).as_bool()) {
-    ++position_.epoch;
-    position_.batch = 0;
-  }
+  strategy_->barrier("save_checkpoint");
+  if (!is_global_zero()) return;
+  for (const auto& logger : parts_.loggers) logger->after_save_checkpoint(path);
 }
 
 }  // namespace polyphony::train

@@ -1,10 +1,24 @@
 #include <polyphony/train/task.h>
 
+#include <polyphony/train/trainer.h>
+
 namespace polyphony::train {
 
-const char* prefix(Stage stage) {
-  static constexpr const char* kPrefixes[] = {"train_", "val_", "test_", "predict_"};
-  return kPrefixes[static_cast<int>(stage)];
+Optimization Task::configure_optimizers() {
+  if (optimization_.optimizer) optimization_.optimizer->attach(parameters());
+  return std::move(optimization_);
+}
+
+void Task::log(std::string_view name, double value, const LogOptions& options) {
+  if (trainer_ != nullptr) trainer_->log(name, value, options);
+}
+
+void Task::log(std::string_view name, const at::Tensor& value, const LogOptions& options) {
+  log(name, value.item<double>(), options);
+}
+
+void Task::log_dict(const MetricValues& values, const LogOptions& options) {
+  for (const auto& [name, value] : values) log(name, value, options);
 }
 
 }  // namespace polyphony::train

@@ -1,29 +1,28 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
-
-#include <ATen/core/Tensor.h>
+#include <string_view>
 
 #include <polyphony/data/dataset.h>
+#include <polyphony/optim/schedule.h>
+#include <polyphony/tensor/value.h>
+#include <polyphony/train/results.h>
+#include <polyphony/train/stage.h>
 
 namespace polyphony::train {
 
-enum class Stage { kTrain, kValidate, kTest, kPredict };
+class Trainer;
 
-/// "train_", "val_", "test_", "predict_": what metric names begin with.
-const char* prefix(Stage stage);
-
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
-using MetricValues = std::vector<std::pair<std::string, double>>;
-
-struct StepOutput {
-  at::Tensor loss;    ///< float [], mean over the batch; undefined at prediction
-  at::Tensor logits;  ///< float [batch, classes]
+/// What moves a task's parameters in a fit.
+struct Optimization {
+  std::unique_ptr<optim::Optimizer> optimizer;
+  std::unique_ptr<optim::Schedule> schedule;  ///< null: the optimizer's own rate
 };
 
-/// What is learnt: a model, its loss and its metrics. The counterpart of LightningModule.
+/// What is learnt: a model, its loss and its metrics. The counterpart of LightningModule; its hooks
+/// are called where Lightning calls them, after the callbacks' of the same name.
 class Task {
  public:
   static constexpr const char* kKind = "Task";
@@ -31,7 +30,36 @@ class Task {
 
   /// Sees the dataset before the first step. @throws DataError where they do not fit each other
   virtual void setup(const data::Dataset& dataset) = 0;
-  virtual StepOutput step(const data::Batch& batch, Stage stage) = 0;
+  /// The configured optimizer and schedule, for `configure_optimizers`.
+  void optimize_with(Optimization optimization) { optimization_ = std::move(optimization); }
+  /// What a fit moves the parameters with. By default the configured optimizer on all parameters.
+  virtual Optimization configure_optimizers();
+
+  /// @return the loss, float [], mean over the batch
+  virtual at::Tensor training_step(const data::Batch& batch, std::int64_t index) = 0;
+  virtual void validation_step(const data::Batch&, std::int64_t) {}
+  virtual void test_step(const data::Batch&, std::int64_t) {}
+  /// @return logits, float [batch, classes]
+  virtual at::Tensor predict_step(const data::Batch& batch, std::int64_t index) = 0;
+
+  // After all batches of an epoch, before the callbacks' epoch-end hooks: where epoch metrics are
+  // logged.
+  virtual void training_epoch_end() {}
+  virtual void validation_epoch_end() {}
+  virtual void test_epoch_end() {}
+
+  virtual void on_fit_start() {}
+  virtual void on_fit_end() {}
+  virtual void on_train_start() {}
+  virtual void on_train_end() {}
+  virtual void on_train_epoch_start() {}
+  virtual void on_train_epoch_end() {}
+  virtual void on_validation_epoch_start() {}
+  virtual void on_test_epoch_start() {}
+  virtual void on_before_optimizer_step(optim::Optimizer&) {}
+  virtual void on_save_checkpoint(tensor::Value&) {}
+  virtual void on_load_checkpoint(const tensor::Value&) {}
+
   /// What the optimizer moves, under state-dict names.
   virtual NamedTensors parameters() const = 0;
   /// Parameters and buffers, under state-dict names.
@@ -39,16 +67,28 @@ class Task {
   /// Copies a state dict in. @throws DataError listing missing, unexpected and misshapen names
   virtual void load_state(const NamedTensors& state, const std::string& source) = 0;
   virtual void set_training(bool on) = 0;
+  /// Accumulators of the running epochs, for an exact resume.
+  virtual tensor::Value metric_state() const { return {}; }
+  virtual void load_metric_state(const tensor::Value&) {}
 
-  /// Metrics over all rows since the last reset, named with the stage's prefix.
-  virtual MetricValues metrics(Stage stage) const = 0;
-  virtual void reset_metrics(Stage stage) = 0;
-  /// Accumulators of the running epoch, for an exact resume.
-  virtual std::vector<std::int64_t> metric_state(Stage stage) const = 0;
-  virtual void load_metric_state(Stage stage, const std::vector<std::int64_t>& counts) = 0;
+  /// Modules and parameter counts: a line a module down to `max_depth` levels; -1: all of them.
+  virtual std::string summary(int max_depth) const = 0;
 
-  /// Layers, parameter counts: one line a layer.
-  virtual std::string summary() const = 0;
+  /// The trainer that runs this task; null outside a run.
+  Trainer* trainer() const { return trainer_; }
+  void set_trainer(Trainer* trainer) { trainer_ = trainer; }
+
+ protected:
+  /// Logs a value of this hook, as LightningModule.log: in training steps each step's value by
+  /// default, elsewhere the mean over the epoch weighted by batch sizes.
+  /// @throws std::logic_error where one hook logs one name with different options
+  void log(std::string_view name, double value, const LogOptions& options = {});
+  void log(std::string_view name, const at::Tensor& value, const LogOptions& options = {});
+  void log_dict(const MetricValues& values, const LogOptions& options = {});
+
+ private:
+  Optimization optimization_;
+  Trainer* trainer_ = nullptr;
 };
 
 }  // namespace polyphony::train

@@ -3,195 +3,213 @@
 #include <algorithm>
 #include <cmath>
 
-#include <ATen/ops/cat.h>
+#include <ATen/Context.h>
 #include <fmt/format.h>
+#include <torch/csrc/autograd/anomaly_mode.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/base/files.h>
 #include <polyphony/base/signals.h>
-#include <polyphony/tensor/gradients.h>
+#include <polyphony/tensor/archive.h>
 #include <polyphony/tensor/seed.h>
+#include <polyphony/train/checkpoint.h>
+#include <polyphony/train/evaluation_loop.h>
+#include <polyphony/train/fit_loop.h>
+#include <polyphony/train/precision.h>
 
 namespace polyphony::train {
 namespace fs = std::filesystem;
 namespace {
 
-void set_value(MetricValues& values, const std::string& name, double value) {
-  for (auto& [old_name, old_value] : values) {
-    if (old_name == name) {
-      old_value = value;
-      return;
-    }
-  }
-  values.emplace_back(name, value);
-}
+constexpr std::size_t kRunningLosses = 20;
 
-std::int64_t rows_of(const data::Batch& batch) { return batch.at("index").size(0); }
-
-[[noreturn]] void loss_not_finite(double loss, std::int64_t step, const data::Batch& batch) {
-  const at::Tensor index = batch.at("index");
-  std::vector<std::int64_t> rows(index.data_ptr<std::int64_t>(),
-                                 index.data_ptr<std::int64_t>() + index.numel());
-  throw DataError(
-      fmt::format("the loss is {} at step {}, rows {}", loss, step, fmt::join(rows, " ")),
-      "look at these rows; lower optimizer.lr or set trainer.gradient_clip_val=1.0");
-}
-
-/// Callbacks in the config's order, those that save after all others.
-std::vector<Callback*> in_order(const FitParts& parts) {
-  std::vector<Callback*> order;
-  for (const auto& callback : parts.callbacks) order.push_back(callback.get());
-  std::stable_partition(order.begin(), order.end(),
-                        [](const Callback* callback) { return !callback->saves_checkpoints(); });
-  return order;
-}
+/// While it lives, LibTorch looks for the operation that makes a gradient NaN.
+class Anomalies {
+ public:
+  explicit Anomalies(bool on) { torch::autograd::AnomalyMode::set_enabled(on); }
+  ~Anomalies() { torch::autograd::AnomalyMode::set_enabled(false); }
+  Anomalies(const Anomalies&) = delete;
+  Anomalies& operator=(const Anomalies&) = delete;
+};
 
 }  // namespace
 
-void TrainerOptions::describe(config::Fields& f) {
-  f("max_epochs", max_epochs, "epochs to train");
-  f.check("max_epochs", max_epochs >= 1, "at least 1");
-  f("gradient_clip_val", gradient_clip_val,
-    "largest norm of all gradients together; null: no limit");
-  f.check("gradient_clip_val", !gradient_clip_val || *gradient_clip_val > 0, "above 0");
-  f("accumulate_grad_batches", accumulate_grad_batches, "batches whose gradients make one step");
-  f.check("accumulate_grad_batches", accumulate_grad_batches >= 1, "at least 1");
-  f("log_every_n_steps", log_every_n_steps, "optimizer steps between two step-wise log rows");
-  f.check("log_every_n_steps", log_every_n_steps >= 1, "at least 1");
-  f("enable_progress_bar", enable_progress_bar, "show progress in the terminal");
-  f("enable_model_summary", enable_model_summary, "print the model's layers before the fit");
-  f("deterministic", deterministic, "refuse operations that are not reproducible to the bit");
+Trainer::Trainer(TrainerOptions options, fs::path root, TrainerParts parts)
+    : options_(settled(std::move(options), /*has_timer=*/false)),
+      root_(options_.default_root_dir ? fs::path(*options_.default_root_dir) : std::move(root)),
+      parts_(std::move(parts)),
+      strategy_(parts_.strategy ? std::move(parts_.strategy) : make_strategy(options_)),
+      profiler_(options_.profiler, root_) {
+  check_precision(options_.precision);
+  for (const auto& callback : parts_.callbacks) order_.push_back(callback.get());
+  std::stable_partition(order_.begin(), order_.end(),
+                        [](const Callback* callback) { return !callback->saves_checkpoints(); });
+  if (!strategy_->is_global_zero()) parts_.loggers.clear();
+  log_ = std::make_unique<MetricLog>(parts_.loggers, [this](std::span<double> values, ReduceFx fx) {
+    strategy_->reduce(values, fx);
+  });
 }
 
-Trainer::Trainer(TrainerOptions options, fs::path root, tensor::Value hyper_parameters)
-    : options_(std::move(options)),
-      root_(std::move(root)),
-      hyper_parameters_(std::move(hyper_parameters)) {}
+Trainer::~Trainer() = default;
 
-std::optional<double> Trainer::callback_metric(const std::string& name) const {
-  for (const auto& [metric, value] : callback_metrics_) {
-    if (metric == name) return value;
+void Trainer::run(Task& task, const std::function<void()>& work) {
+  task_ = &task;
+  task.set_trainer(this);
+  profiler_.start();
+  try {
+    call("setup", &Callback::setup);
+    work();
+    call("teardown", &Callback::teardown);
+  } catch (const std::exception& error) {
+    for (Callback* callback : order_) callback->on_exception(*this, error);
+    for (const auto& logger : parts_.loggers) logger->finalize("failed");
+    strategy_->teardown();
+    fitting_ = sanity_checking_ = false;
+    task.set_trainer(nullptr);
+    throw;
   }
-  return std::nullopt;
+  for (const auto& logger : parts_.loggers) logger->save();
+  profiler_.finish();
+  task.set_trainer(nullptr);
 }
 
-void Trainer::log(const MetricValues& values) {
-  for (const auto& [name, value] : values) set_value(callback_metrics_, name, value);
-  for (const auto& logger : parts_->loggers) {
-    logger->log(values, position_.global_step, position_.epoch);
-  }
-}
-
-void Trainer::fit(const FitParts& parts, const fs::path& resume) {
-  parts_ = &parts;
-  position_ = {};
+void Trainer::begin_fit(Task& task, data::Loader& train, data::Loader* val) {
+  fitting_ = true;
   should_stop_ = false;
+  progress_ = {};
+  losses_.clear();
+  log_->reset_metrics();
+  accumulate_grad_batches_ = options_.accumulate_grad_batches;
+  num_training_batches_ =
+      limited_batches(train, options_.limit_train_batches, "limit_train_batches");
+  num_val_batches_ =
+      val == nullptr ? 0 : limited_batches(*val, options_.limit_val_batches, "limit_val_batches");
+  at::globalContext().setBenchmarkCuDNN(options_.benchmark);
+  optimization_ = task.configure_optimizers();
+  if (!optimization_.optimizer) {
+    throw ConfigError("the task configures no optimizer",
+                      "give it one: Task::optimize_with, or `optimizer` in the configuration");
+  }
+  if (optimization_.schedule) {
+    optimization_.schedule->attach(*optimization_.optimizer, estimated_stepping_batches());
+  }
+}
+
+void Trainer::fit(Task& task, data::Loader& train, data::Loader* val, const fs::path& resume) {
   const StopSignals signals;
-  callbacks_ = in_order(parts);
-  for (Callback* callback : callbacks_) callback->on_fit_start(*this);
-  if (!resume.empty()) restore(resume);
-  while (position_.epoch < options_.max_epochs && !should_stop_) {
-    train_epoch();
-    finish_epoch();
-  }
-  for (Callback* callback : callbacks_) callback->on_fit_end(*this);
+  const Anomalies anomalies(options_.detect_anomaly);
+  run(task, [&] {
+    begin_fit(task, train, val);
+    tensor::Value checkpoint;
+    if (!resume.empty()) {
+      checkpoint = tensor::load_archive(resume);
+      restore_model_and_callbacks(*this, checkpoint, resume);
+    }
+    strategy_->setup(task);
+    call("on_fit_start", &Callback::on_fit_start);
+    task.on_fit_start();
+    for (const auto& logger : parts_.loggers) logger->log_hyperparams(parts_.hyper_parameters);
+    at::Tensor rng;
+    if (!resume.empty()) {
+      rng = restore_training_state(*this, checkpoint, resume);
+      checkpoint = {};
+    } else if (val != nullptr) {
+      sanity_check(*val);
+    }
+    FitLoop(*this, train, val).run(rng);
+    strategy_->teardown();
+    call("on_fit_end", &Callback::on_fit_end);
+    task.on_fit_end();
+    fitting_ = false;
+  });
 }
 
-void Trainer::train_epoch() {
-  parts_->task.set_training(true);
-  if (position_.batch == 0) {
-    parts_->task.reset_metrics(Stage::kTrain);
-    position_.loss_sum = 0;
-    position_.rows = 0;
-  }
-  for (Callback* callback : callbacks_) callback->on_train_epoch_start(*this);
-  const std::int64_t batches = parts_->train.batches();
-  const std::int64_t group = options_.accumulate_grad_batches;
-  parts_->train.start(position_.epoch, position_.batch);
-  while (std::optional<data::Batch> batch = parts_->train.next()) {
-    const std::int64_t number = position_.batch + 1;
-    const bool step_now = number % group == 0 || number == batches;
-    train_batch(*batch, step_now, group);
-    position_.batch = number;
-    for (Callback* callback : callbacks_) callback->on_train_batch_end(*this);
-    if (step_now) stop_if_asked();
-  }
-}
-
-void Trainer::train_batch(const data::Batch& batch, bool step_now, std::int64_t group_size) {
-  const StepOutput output = parts_->task.step(batch, Stage::kTrain);
-  const double loss = output.loss.item<double>();
-  if (!std::isfinite(loss)) loss_not_finite(loss, position_.global_step, batch);
-  position_.loss_sum += loss * static_cast<double>(rows_of(batch));
-  position_.rows += rows_of(batch);
-  tensor::backward(output.loss, 1.0 / static_cast<double>(group_size));
-  if (!step_now) return;
-
-  if (options_.gradient_clip_val) {
-    gradient_norm_ = parts_->optimizer.clip_grad_norm(*options_.gradient_clip_val);
-  }
-  const std::int64_t steps_per_epoch = (parts_->train.batches() + group_size - 1) / group_size;
-  learning_rate_ =
-      parts_->optimizer.base_lr() *
-      parts_->schedule.factor(position_.global_step, steps_per_epoch * options_.max_epochs);
-  parts_->optimizer.step(learning_rate_);
-  parts_->optimizer.zero_grad();
-  ++position_.global_step;
-  if (position_.global_step % options_.log_every_n_steps == 0) {
-    MetricValues values = {{"train_loss_step", loss}, {"lr", learning_rate_}};
-    if (options_.gradient_clip_val) values.emplace_back("grad_norm", gradient_norm_);
-    log(values);
-  }
-}
-
-void Trainer::finish_epoch() {
-  MetricValues values = parts_->task.metrics(Stage::kTrain);
-  values.insert(values.begin(),
-                {"train_loss", position_.loss_sum / static_cast<double>(position_.rows)});
-  log(values);
-  log(evaluate(parts_->task, parts_->val, Stage::kValidate));
-  position_.validated = true;
-  for (Callback* callback : callbacks_) callback->on_validation_end(*this);
-  ++position_.epoch;
-  position_.batch = 0;
-  position_.validated = false;
+void Trainer::sanity_check(data::Loader& val) {
+  const std::int64_t wanted = options_.num_sanity_val_steps;
+  const std::int64_t batches = wanted == -1 ? num_val_batches_ : std::min(wanted, num_val_batches_);
+  if (batches == 0) return;
+  const at::Tensor rng = tensor::generator_state();
+  sanity_checking_ = true;
+  log_->reset_metrics();
+  call("on_sanity_check_start", &Callback::on_sanity_check_start);
+  run_evaluation(*this, val, Stage::kValidate, batches);
+  call("on_sanity_check_end", &Callback::on_sanity_check_end);
+  log_->reset_metrics();
+  sanity_checking_ = false;
+  tensor::set_generator_state(rng);
 }
 
 MetricValues Trainer::evaluate(Task& task, data::Loader& loader, Stage stage) {
-  const tensor::NoGrad no_grad;
-  task.set_training(false);
-  task.reset_metrics(stage);
-  double loss_sum = 0;
-  std::int64_t rows = 0;
-  loader.start(0);
-  while (std::optional<data::Batch> batch = loader.next()) {
-    const StepOutput output = task.step(*batch, stage);
-    loss_sum += output.loss.item<double>() * static_cast<double>(rows_of(*batch));
-    rows += rows_of(*batch);
-  }
-  MetricValues values = task.metrics(stage);
-  values.insert(values.begin(), {std::string(prefix(stage)) + "loss",
-                                 loss_sum / static_cast<double>(std::max<std::int64_t>(rows, 1))});
+  MetricValues values;
+  run(task, [&] {
+    log_->reset_metrics();
+    const bool testing = stage == Stage::kTest;
+    const std::int64_t batches =
+        limited_batches(loader, testing ? options_.limit_test_batches : options_.limit_val_batches,
+                        testing ? "limit_test_batches" : "limit_val_batches");
+    values = run_evaluation(*this, loader, stage, batches);
+  });
   return values;
 }
 
-at::Tensor Trainer::predict(Task& task, data::Loader& loader) {
-  const tensor::NoGrad no_grad;
-  task.set_training(false);
-  std::vector<at::Tensor> logits;
-  loader.start(0);
-  while (std::optional<data::Batch> batch = loader.next()) {
-    logits.push_back(task.step(*batch, Stage::kPredict).logits);
-  }
-  return at::cat(logits);
+MetricValues Trainer::validate(Task& task, data::Loader& loader) {
+  return evaluate(task, loader, Stage::kValidate);
 }
 
-void Trainer::stop_if_asked() {
-  const int signal_number = StopSignals::requested();
-  if (signal_number == 0) return;
-  const fs::path path = checkpoint_directory() / "interrupted.ckpt";
-  save_checkpoint(path);
-  throw Interrupted(signal_number, path);
+MetricValues Trainer::test(Task& task, data::Loader& loader) {
+  return evaluate(task, loader, Stage::kTest);
+}
+
+at::Tensor Trainer::predict(Task& task, data::Loader& loader) {
+  at::Tensor logits;
+  run(task, [&] {
+    logits = run_prediction(
+        *this, loader,
+        limited_batches(loader, options_.limit_predict_batches, "limit_predict_batches"));
+  });
+  return logits;
+}
+
+std::optional<std::int64_t> Trainer::estimated_stepping_batches() const {
+  const std::int64_t steps = options_.max_steps;
+  const std::int64_t epochs = max_epochs();
+  if (epochs == -1) return steps == -1 ? std::nullopt : std::optional(steps);
+  const std::int64_t group = accumulate_grad_batches_;
+  const std::int64_t of_epochs =
+      (num_training_batches_ + group - 1) / group * std::max<std::int64_t>(epochs, 1);
+  return steps == -1 ? of_epochs : std::min(steps, of_epochs);
+}
+
+bool Trainer::should_update_logs() const {
+  if (should_stop_ || options_.fast_dev_run.count > 0) return true;
+  const std::int64_t every = options_.log_every_n_steps;
+  return every > 0 && (progress_.batches_that_stepped + 1) % every == 0;
+}
+
+void Trainer::set_schedule(std::unique_ptr<optim::Schedule> schedule) {
+  optimization_.schedule = std::move(schedule);
+}
+
+void Trainer::add_loss(double loss) {
+  newest_loss_ = loss;
+  if (losses_.size() < kRunningLosses) {
+    losses_.push_back(loss);
+    return;
+  }
+  losses_[next_loss_++ % kRunningLosses] = loss;
+}
+
+double Trainer::running_loss() const {
+  double sum = 0;
+  for (const double loss : losses_) sum += loss;
+  return losses_.empty() ? 0 : sum / static_cast<double>(losses_.size());
+}
+
+void Trainer::log(std::string_view name, double value, const LogOptions& options) {
+  log_->log(hook_, name, value, options);
+}
+
+void Trainer::log_row(const MetricValues& values) {
+  log_->write(values, progress_.batches_that_stepped, progress_.epoch);
 }
 
 }  // namespace polyphony::train

@@ -2,121 +2,157 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include <polyphony/config/fields.h>
 #include <polyphony/data/loader.h>
-#include <polyphony/optim/adamw.h>
-#include <polyphony/optim/schedule.h>
 #include <polyphony/train/callback.h>
+#include <polyphony/train/logger.h>
+#include <polyphony/train/metric_log.h>
+#include <polyphony/train/profiler.h>
+#include <polyphony/train/progress.h>
+#include <polyphony/train/strategy.h>
 #include <polyphony/train/task.h>
+#include <polyphony/train/trainer_options.h>
 
 namespace polyphony::train {
 
-/// Options with Lightning's names and meaning.
-struct TrainerOptions {
-  int max_epochs = 10;
-  std::optional<double> gradient_clip_val;
-  int accumulate_grad_batches = 1;
-  int log_every_n_steps = 50;
-  bool enable_progress_bar = true;
-  bool enable_model_summary = true;
-  bool deterministic = true;
-
-  void describe(config::Fields& f);
+/// What a trainer is made of beside its options.
+struct TrainerParts {
+  std::vector<std::unique_ptr<Callback>> callbacks;
+  std::vector<std::unique_ptr<Logger>> loggers;
+  std::unique_ptr<Strategy> strategy;  ///< null: what the options ask for
+  tensor::Value hyper_parameters;      ///< kept in every checkpoint, given to the loggers
 };
 
-/// Everything that a fit works on; borrowed for its duration.
-struct FitParts {
-  Task& task;
-  optim::Optimizer& optimizer;
-  const optim::Schedule& schedule;
-  data::Loader& train;
-  data::Loader& val;
-  std::vector<std::unique_ptr<Callback>>& callbacks;
-  std::vector<std::unique_ptr<Logger>>& loggers;
-};
+/// What a checkpoint holds: everything, or the weights without optimizer and callbacks.
+enum class Contents { kEverything, kWeightsOnly };
 
-/// Runs the loops: fit with a validation after each epoch, evaluation, prediction.
+/// Runs the loops of Lightning: fit with validation, validate, test, predict.
 ///
-/// A fit is a function of its parts and the seed of the global generator: two fits agree to the
-/// bit, and one resumed from any checkpoint, in mid-epoch too, ends with the weights of one never
-/// stopped.
+/// A fit is a function of its parts and the state of the global generator: two fits agree to the
+/// bit, and one resumed from any checkpoint, in mid-epoch too, ends as one never stopped.
 class Trainer {
  public:
-  /// @param root  directory of the run; `checkpoints/` is made in it
-  /// @param hyper_parameters  kept in every checkpoint
-  Trainer(TrainerOptions options, std::filesystem::path root, tensor::Value hyper_parameters = {});
+  /// @param root  where files go unless `default_root_dir` says otherwise
+  Trainer(TrainerOptions options, std::filesystem::path root, TrainerParts parts = {});
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
-  /// @param resume  checkpoint to go on from; empty to begin anew
+  /// @param val  null: no validation; @param resume  checkpoint to go on from; empty: begin anew
   /// @throws Interrupted after SIGINT or SIGTERM, once the state is saved
   /// @throws DataError where a loss is not finite, naming step and rows
-  void fit(const FitParts& parts, const std::filesystem::path& resume = {});
-  /// Metrics over every row once, with the stage's prefix; "PREFIXloss" is the mean over rows.
-  MetricValues evaluate(Task& task, data::Loader& loader, Stage stage);
+  void fit(Task& task, data::Loader& train, data::Loader* val = nullptr,
+           const std::filesystem::path& resume = {});
+  /// What the task's hooks logged over all rows.
+  MetricValues validate(Task& task, data::Loader& loader);
+  MetricValues test(Task& task, data::Loader& loader);
   /// Logits in dataset order: float [rows, classes].
   at::Tensor predict(Task& task, data::Loader& loader);
 
-  /// Writes the whole state of the running fit, whole or not at all.
-  void save_checkpoint(const std::filesystem::path& path) const;
+  /// Writes the running fit's state, whole or not at all; a path that ends in .safetensors gets the
+  /// weights alone. Every process calls it, rank 0 writes.
+  void save_checkpoint(const std::filesystem::path& path,
+                       Contents contents = Contents::kEverything);
 
   // What callbacks read and do.
   const TrainerOptions& options() const { return options_; }
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path checkpoint_directory() const { return root_ / "checkpoints"; }
-  const Task& task() const { return parts_->task; }
-  std::int64_t global_step() const { return position_.global_step; }
-  std::int64_t current_epoch() const { return position_.epoch; }
-  std::int64_t batches_per_epoch() const { return parts_->train.batches(); }
-  std::int64_t batch_in_epoch() const { return position_.batch; }
-  double learning_rate() const { return learning_rate_; }
-  /// Mean training loss over the epoch's rows so far.
-  double epoch_loss() const {
-    return position_.rows > 0 ? position_.loss_sum / static_cast<double>(position_.rows) : 0;
-  }
+  Task& task() const { return *task_; }
+  std::int64_t global_step() const { return progress_.global_step; }
+  std::int64_t current_epoch() const { return progress_.epoch; }
+  /// Batches of the epoch that are done; in a batch's hooks it is counted.
+  std::int64_t batch_in_epoch() const { return progress_.batch; }
+  std::int64_t num_training_batches() const { return num_training_batches_; }
+  std::int64_t num_val_batches() const { return num_val_batches_; }
+  bool fitting() const { return fitting_; }
+  bool sanity_checking() const { return sanity_checking_; }
+  bool validated() const { return progress_.validations > 0; }
+  bool is_global_zero() const { return strategy_->is_global_zero(); }
+  int max_epochs() const { return *options_.max_epochs; }
+  int accumulate_grad_batches() const { return accumulate_grad_batches_; }
+  void set_accumulate_grad_batches(int batches) { accumulate_grad_batches_ = batches; }
+  /// Optimizer steps of the whole fit; nullopt where nothing limits it.
+  std::optional<std::int64_t> estimated_stepping_batches() const;
+  /// Whether values are logged at this step.
+  bool should_update_logs() const;
   /// The newest value of everything logged, for monitors.
-  const MetricValues& callback_metrics() const { return callback_metrics_; }
-  std::optional<double> callback_metric(const std::string& name) const;
+  const MetricValues& callback_metrics() { return log_->callback_metrics(); }
+  const MetricValues& progress_bar_metrics() const { return log_->progress_bar_metrics(); }
+  /// Mean loss of the last 20 batches.
+  double running_loss() const;
+  double newest_loss() const { return newest_loss_; }
+  optim::Optimizer& optimizer() const { return *optimization_.optimizer; }
+  optim::Schedule* schedule() const { return optimization_.schedule.get(); }
+  void set_schedule(std::unique_ptr<optim::Schedule> schedule);
+  Strategy& strategy() const { return *strategy_; }
+  const std::vector<std::unique_ptr<Callback>>& callbacks() const { return parts_.callbacks; }
+  const std::vector<std::unique_ptr<Logger>>& loggers() const { return parts_.loggers; }
   void request_stop() { should_stop_ = true; }
+  bool should_stop() const { return should_stop_; }
+  /// Logs a value of the hook that is running.
+  void log(std::string_view name, double value, const LogOptions& options = {});
+  /// A row of its own for the loggers, at the current step.
+  void log_row(const MetricValues& values);
+
+  // What the loops use.
+  MetricLog& metric_log() { return *log_; }
+  FitProgress& progress() { return progress_; }
+  const FitProgress& progress() const { return progress_; }
+  Profiler& profiler() { return profiler_; }
+  const tensor::Value& hyper_parameters() const { return parts_.hyper_parameters; }
+  void set_running_hook(const char* hook) { hook_ = hook; }
+  void add_loss(double loss);
+  /// Calls a hook of every callback.
+  template <class... P, class... A>
+  void call(const char* name, void (Callback::*hook)(Trainer&, P...), A&&... arguments) {
+    const Profiler::Action action(profiler_, name);
+    hook_ = name;
+    for (Callback* callback : order_) (callback->*hook)(*this, arguments...);
+  }
+  /// The same for a hook in which checkpoints are taken: goes on where the progress says.
+  template <class... P, class... A>
+  void call_resumable(const char* name, void (Callback::*hook)(Trainer&, P...), A&&... arguments) {
+    const Profiler::Action action(profiler_, name);
+    hook_ = name;
+    while (progress_.callbacks_done < static_cast<std::int64_t>(order_.size())) {
+      Callback* callback = order_[static_cast<std::size_t>(progress_.callbacks_done++)];
+      (callback->*hook)(*this, arguments...);
+    }
+  }
 
  private:
-  /// Where a fit stands; `batch` counts the batches of `epoch` that are done.
-  struct Position {
-    std::int64_t epoch = 0;
-    std::int64_t batch = 0;
-    std::int64_t global_step = 0;
-    double loss_sum = 0;  ///< of the epoch's rows so far
-    std::int64_t rows = 0;
-    bool validated = false;  ///< the epoch's validation is done too
-  };
-
-  void train_epoch();
-  void train_batch(const data::Batch& batch, bool step_now, std::int64_t group_size);
-  void finish_epoch();
-  void stop_if_asked();
-  void log(const MetricValues& values);
-  void restore(const std::filesystem::path& path);
-  tensor::Value snapshot() const;
+  void run(Task& task, const std::function<void()>& work);
+  void begin_fit(Task& task, data::Loader& train, data::Loader* val);
+  void sanity_check(data::Loader& val);
+  MetricValues evaluate(Task& task, data::Loader& loader, Stage stage);
 
   TrainerOptions options_;
   std::filesystem::path root_;
-  tensor::Value hyper_parameters_;
-  const FitParts* parts_ = nullptr;
-  std::vector<Callback*> callbacks_;  ///< of the fit, those that save checkpoints last
-  Position position_;
-  MetricValues callback_metrics_;
-  double learning_rate_ = 0;
-  double gradient_norm_ = 0;
+  TrainerParts parts_;
+  std::unique_ptr<Strategy> strategy_;
+  std::vector<Callback*> order_;  ///< those that save checkpoints last
+  std::unique_ptr<MetricLog> log_;
+  Profiler profiler_;
+  Task* task_ = nullptr;
+  Optimization optimization_;
+  FitProgress progress_;
+  const char* hook_ = "";
+  std::int64_t num_training_batches_ = 0;
+  std::int64_t num_val_batches_ = 0;
+  int accumulate_grad_batches_ = 1;
+  bool fitting_ = false;
+  bool sanity_checking_ = false;
   bool should_stop_ = false;
+  double newest_loss_ = 0;
+  std::vector<double> losses_;  ///< the newest, in a ring
+  std::size_t next_loss_ = 0;
 };
-
-/// A checkpoint as it is; for a run's directory, the best one by its ModelCheckpoint.
-/// @throws DataError where the directory holds none
-std::filesystem::path best_checkpoint(const std::filesystem::path& checkpoint_or_run);
-
-/// The state dict inside a checkpoint. @throws DataError where the file holds none
-NamedTensors load_state_dict(const std::filesystem::path& checkpoint);
 
 }  // namespace polyphony::train

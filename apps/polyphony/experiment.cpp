@@ -1,0 +1,111 @@
+#include "experiment.h"
+
+#include <dlfcn.h>
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include <polyphony/base/error.h>
+#include <polyphony/job/log.h>
+#include <polyphony/pipeline/entry.h>
+
+namespace polyphony::app {
+namespace {
+
+using pipeline::Request;
+
+constexpr std::array<ExperimentVerb, 5> kVerbs{{
+    {"run", "do what `mode` of the configuration says", "experiment"},
+    {"train", "train, then test the best checkpoint", "experiment"},
+    {"test", "metrics of a checkpoint on the test rows", "experiment"},
+    {"predict", "logits (.npy) and labels (.csv) of a checkpoint", "experiment"},
+    {"vote", "soft voting of saved logits", "voting"},
+}};
+
+/// $NAME is filled in by job::run_app.
+constexpr const char* kHelp = R"(polyphony {0}: {1}.
+
+usage: polyphony {0} [FLAG...] [GROUP=OPTION | KEY=VALUE | +KEY=VALUE | ~KEY]...
+
+== Flags ==
+$FLAGS_HELP
+
+== Configuration groups ==
+Compose your configuration from those groups (group=option)
+
+$APP_CONFIG_GROUPS
+
+== Config ==
+Override anything in the config (foo.bar=value)
+
+$CONFIG
+polyphony compose shows the configuration; polyphony list shows every class that it can name.
+)";
+
+void run(const std::string& verb, const std::string& command_line, const job::Job& job) {
+  Request request;
+  request.verb = verb;
+  request.command_line = command_line;
+  request.config = job.composition;
+  request.output_dir = job.output_dir;
+  job.log.info("polyphony", command_line);
+  try {
+    call_tensor_part(request);
+  } catch (const std::exception& error) {
+    job.log.write(job::Level::kError, "polyphony.file", error.what());
+    throw;
+  }
+  job.log.info("polyphony", fmt::format("{}: done, in {}", verb, job.output_dir.string()));
+}
+
+}  // namespace
+
+int call_tensor_part(const pipeline::Request& request) {
+  constexpr const char* kLibrary = "libpolyphony_tensor.so";  // found beside the program
+  void* library = dlopen(kLibrary, RTLD_NOW | RTLD_GLOBAL);
+  if (library == nullptr) {
+    throw IoError(fmt::format("cannot load {}: {}", kLibrary, dlerror()),
+                  "build it: cmake --build --preset release; it lies beside the program");
+  }
+  const auto entry = reinterpret_cast<pipeline::Entry>(dlsym(library, pipeline::kEntrySymbol));
+  if (entry == nullptr) {
+    throw IoError(fmt::format("{} is of another version", kLibrary), "build both anew");
+  }
+  return entry(request);
+}
+
+std::span<const ExperimentVerb> experiment_verbs() { return kVerbs; }
+
+const ExperimentVerb* find_experiment_verb(std::string_view name) {
+  for (const ExperimentVerb& verb : kVerbs) {
+    if (verb.name == name) return &verb;
+  }
+  return nullptr;
+}
+
+job::App experiment_app(const ExperimentVerb& verb, const std::string& command_line) {
+  job::App app;
+  app.name = verb.name;
+  app.program = fmt::format("polyphony {}", verb.name);
+  app.version = POLYPHONY_VERSION;
+  app.config_dir = "configs";
+  app.config_name = verb.config_name;
+  app.overrides = job::Overrides::kAnywhere;
+  app.isolation = job::Isolation::kProcess;
+  app.output = job::OutputDirectory::kFresh;
+  app.help_template = fmt::format(kHelp, verb.name, verb.doc);
+  app.task = [name = std::string(verb.name), command_line](const job::Job& job) {
+    run(name, command_line, job);
+  };
+  return app;
+}
+
+int list_classes(const std::string& name) {
+  Request request;
+  request.verb = "list";
+  request.name = name;
+  return call_tensor_part(request);
+}
+
+}  // namespace polyphony::app

@@ -1,0 +1,194 @@
+#include <polyphony/dist/data_parallel.h>
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include <ATen/ops/mul.h>
+#include <c10/core/GradMode.h>
+#include <fmt/format.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/csrc/distributed/c10d/reducer.hpp>
+
+namespace polyphony::dist {
+namespace {
+
+using torch::autograd::variable_list;
+
+/// Averages a piece of the gradients.
+class Average : public c10d::CommHookInterface {
+ public:
+  explicit Average(ProcessGroup& group) : group_(group) {}
+
+  c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
+    at::Tensor& gradients = bucket.getBufferRef();
+    gradients.div_(group_.size());
+    return group_.begin_all_reduce(gradients);
+  }
+
+  at::Tensor parseHookResult(const c10::IValue& result) override { return result.toTensor(); }
+
+ private:
+  ProcessGroup& group_;
+};
+
+/// Remembers that a parameter's gradient is complete.
+class Mark : public torch::autograd::FunctionPostHook {
+ public:
+  explicit Mark(std::shared_ptr<std::vector<char>> marks, std::size_t index)
+      : marks_(std::move(marks)), index_(index) {}
+
+  variable_list operator()(const variable_list& outputs, const variable_list&) override {
+    (*marks_)[index_] = 1;
+    return outputs;
+  }
+
+ private:
+  std::shared_ptr<std::vector<char>> marks_;
+  std::size_t index_;
+};
+
+std::string description(const NamedTensors& tensors) {
+  std::string text;
+  for (const auto& [name, tensor] : tensors) {
+    text += fmt::format("{} {} [{}]{}\n", name, c10::toString(tensor.scalar_type()),
+                        fmt::join(tensor.sizes(), ", "), tensor.requires_grad() ? "" : " frozen");
+  }
+  return text;
+}
+
+/// The first line of `text` that `other` has not in its place.
+std::string first_difference(const std::string& text, const std::string& other) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = text.find('\n', begin);
+    if (other.compare(begin, end + 1 - begin, text, begin, end + 1 - begin) != 0) {
+      return text.substr(begin, end - begin);
+    }
+    begin = end + 1;
+  }
+  return "nothing";
+}
+
+/// @throws ConfigError on every process alike where one has another model than rank 0
+void compare_models(ProcessGroup& group, const NamedTensors& parameters) {
+  const std::vector<std::string> models = group.all_gather(description(parameters));
+  for (std::size_t rank = 1; rank < models.size(); ++rank) {
+    if (models[rank] == models[0]) continue;
+    throw ConfigError(
+        fmt::format("{} has another model than rank 0: its parameter is {}, rank 0's is {}",
+                    group.name(static_cast<int>(rank)), first_difference(models[rank], models[0]),
+                    first_difference(models[0], models[rank])),
+        "start all processes with the same command line, configuration and program");
+  }
+}
+
+}  // namespace
+
+struct DistributedDataParallel::Impl {
+  ProcessGroup& group;
+  DataParallelOptions options;
+  NamedTensors buffers;
+  std::vector<std::string> names;
+  std::shared_ptr<std::vector<char>> marks;
+  /// They live as long as the parameters' accumulators, which autograd itself holds weakly.
+  std::vector<std::shared_ptr<torch::autograd::Node>> accumulators;
+  std::unique_ptr<c10d::Reducer> reducer;
+
+  void open_reducer(const NamedTensors& parameters);
+  void watch_gradients(const std::vector<at::Tensor>& trained);
+  void check_gradients() const;
+};
+
+void DistributedDataParallel::Impl::open_reducer(const NamedTensors& parameters) {
+  std::vector<at::Tensor> trained;
+  std::unordered_map<std::size_t, std::string> names_by_index;
+  for (const auto& [name, tensor] : parameters) {
+    if (!tensor.requires_grad()) continue;
+    names_by_index.emplace(trained.size(), name);
+    names.push_back(name);
+    trained.push_back(tensor);
+  }
+  if (trained.empty()) {
+    throw ConfigError("strategy=ddp: every parameter is frozen; there is nothing to train",
+                      "leave some parameters out of task.freeze");
+  }
+  watch_gradients(trained);
+  constexpr double kMegabyte = 1024 * 1024;
+  const auto cap = static_cast<std::size_t>(options.bucket_cap_mb * kMegabyte);
+  const std::size_t first = std::min<std::size_t>(c10d::kDefaultFirstBucketBytes, cap);
+  const std::vector<bool> sparse(trained.size(), false);
+  auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(trained, {first, cap}, sparse);
+  // Gradients come about in the reverse order of the parameters.
+  std::reverse(buckets.begin(), buckets.end());
+  std::reverse(limits.begin(), limits.end());
+  reducer = std::make_unique<c10d::Reducer>(
+      trained, buckets, limits, group.engine(), sparse, static_cast<std::int64_t>(cap),
+      options.find_unused_parameters, options.gradient_as_bucket_view, names_by_index,
+      static_cast<std::int64_t>(first));
+  reducer->register_comm_hook(std::make_unique<Average>(group));
+}
+
+void DistributedDataParallel::Impl::watch_gradients(const std::vector<at::Tensor>& trained) {
+  marks = std::make_shared<std::vector<char>>(trained.size(), 0);
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    accumulators.push_back(torch::autograd::impl::grad_accumulator(trained[i]));
+    accumulators.back()->add_post_hook(std::make_unique<Mark>(marks, i));
+  }
+}
+
+void DistributedDataParallel::Impl::check_gradients() const {
+  std::vector<std::string> unused;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if ((*marks)[i] == 0) unused.push_back(names[i]);
+  }
+  if (unused.empty()) return;
+  throw ConfigError(
+      fmt::format("{} parameters got no gradient in this step on rank {}: {}", unused.size(),
+                  group.rank(), fmt::join(unused, ", ")),
+      "freeze them (task.freeze), or set find_unused_parameters=true where they are used in some "
+      "steps only");
+}
+
+DistributedDataParallel::DistributedDataParallel(ProcessGroup& group,
+                                                 const NamedTensors& parameters,
+                                                 NamedTensors buffers, DataParallelOptions options)
+    : impl_(new Impl{group, options, std::move(buffers), {}, {}, {}, {}}) {
+  compare_models(group, parameters);
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : parameters) group.broadcast(tensor.detach());
+  broadcast_buffers();
+  impl_->open_reducer(parameters);
+}
+
+DistributedDataParallel::~DistributedDataParallel() = default;
+
+void DistributedDataParallel::broadcast_buffers() {
+  for (const auto& [name, tensor] : impl_->buffers) impl_->group.broadcast(tensor.detach());
+}
+
+void DistributedDataParallel::backward(const at::Tensor& loss, double scale, Sync sync) {
+  const at::Tensor scaled = scale == 1.0 ? loss : at::mul(loss, scale);
+  if (sync == Sync::kLater) {
+    scaled.backward();
+    return;
+  }
+  std::fill(impl_->marks->begin(), impl_->marks->end(), 0);
+  try {
+    impl_->reducer->rebuild_buckets();
+    impl_->reducer->prepare_for_backward(impl_->options.find_unused_parameters
+                                             ? std::vector<at::Tensor>{scaled}
+                                             : std::vector<at::Tensor>{});
+    scaled.backward();
+  } catch (const PeerLost&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (impl_->group.broken()) impl_->group.explain(error.what());
+    throw;
+  }
+  if (!impl_->options.find_unused_parameters) impl_->check_gradients();
+}
+
+}  // namespace polyphony::dist

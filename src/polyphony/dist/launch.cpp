@@ -1,0 +1,304 @@
+#include <polyphony/dist/launch.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
+#include <polyphony/dist/socket.h>
+#include <polyphony/record/host.h>
+
+namespace polyphony::dist {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Variables = std::map<std::string, std::string>;
+
+struct Child {
+  int rank = 0;
+  pid_t pid = -1;
+  bool running = true;
+  bool ended_by_us = false;  ///< it outstayed the others
+  int status = 0;
+};
+
+/// Signals become bytes in a pipe. Handlers serve all threads of a process; a blocked signal mask
+/// would not reach those that a library started before.
+class SignalPipe {
+ public:
+  SignalPipe() {
+    if (pipe2(ends_, O_CLOEXEC | O_NONBLOCK) != 0) {
+      throw IoError(fmt::format("cannot make a pipe: {}", std::strerror(errno)),
+                    "close other programs: no file descriptor is left");
+    }
+    write_end = ends_[1];
+    struct sigaction action {};
+    action.sa_sigaction = [](int number, siginfo_t* info, void*) {
+      const int error = errno;
+      // Ctrl-C has reached the children already.
+      const bool typed = number == SIGINT && info->si_code == SI_KERNEL;
+      const char byte = typed ? '\0' : static_cast<char>(number);
+      [[maybe_unused]] const ssize_t written = ::write(write_end, &byte, 1);
+      errno = error;
+    };
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) {
+      sigaction(kSignals[i], &action, &old_[i]);
+      // What is ignored stays so (nohup).
+      if (old_[i].sa_handler == SIG_IGN) sigaction(kSignals[i], &old_[i], nullptr);
+    }
+  }
+  ~SignalPipe() {
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) {
+      sigaction(kSignals[i], &old_[i], nullptr);
+    }
+    ::close(ends_[0]);
+    ::close(ends_[1]);
+  }
+  SignalPipe(const SignalPipe&) = delete;
+  SignalPipe& operator=(const SignalPipe&) = delete;
+
+  /// Waits for a signal. @returns those to hand on to the children
+  std::vector<int> wait(std::chrono::milliseconds patience) {
+    pollfd waiting{ends_[0], POLLIN, 0};
+    poll(&waiting, 1, static_cast<int>(patience.count()));
+    std::vector<int> numbers;
+    char byte = 0;
+    while (::read(ends_[0], &byte, 1) == 1) {
+      if (byte != '\0' && byte != SIGCHLD) numbers.push_back(byte == SIGHUP ? SIGTERM : byte);
+    }
+    return numbers;
+  }
+
+ private:
+  static constexpr int kSignals[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP};
+  inline static volatile sig_atomic_t write_end = -1;
+  int ends_[2] = {-1, -1};
+  struct sigaction old_[std::size(kSignals)];
+};
+
+std::vector<std::string> own_command() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+  return words;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+/// This process's environment with some variables set.
+std::vector<std::string> environment_with(const Variables& variables) {
+  std::vector<std::string> texts;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (!variables.contains(text.substr(0, text.find('=')))) texts.push_back(text);
+  }
+  for (const auto& [name, value] : variables) texts.push_back(name + "=" + value);
+  return texts;
+}
+
+/// Between fork and exec only what is safe beside other threads.
+pid_t start(const char* program, std::vector<std::string> command, const Variables& variables) {
+  std::vector<std::string> environment = environment_with(variables);
+  const std::vector<char*> arguments = pointers(command);
+  const std::vector<char*> entries = pointers(environment);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) {
+    throw IoError(fmt::format("cannot start a process: {}", std::strerror(errno)),
+                  "use fewer devices, or close other programs");
+  }
+  if (pid > 0) return pid;
+  // The kernel ends this process when its parent dies, however that dies.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(static_cast<int>(ExitCode::kPeer));
+  execve(program, arguments.data(), entries.data());
+  _exit(static_cast<int>(ExitCode::kIo));
+}
+
+/// What all ranks of this launch have in common.
+Variables shared_variables(const LaunchOptions& options, const Environment& environment) {
+  Variables variables;
+  variables["WORLD_SIZE"] = std::to_string(options.devices * options.num_nodes);
+  variables["LOCAL_WORLD_SIZE"] = std::to_string(options.devices);
+  const std::string threads = std::to_string(threads_of_rank(options.threads, options.devices));
+  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) {
+    variables[name] = environment(name).value_or(threads);
+  }
+  if (options.num_nodes > 1) {
+    for (const char* name : {"MASTER_ADDR", "NODE_RANK"}) {
+      if (environment(name)) continue;
+      throw ConfigError(
+          fmt::format("num_nodes={}: environment variable {} is missing", options.num_nodes, name),
+          "on each host set MASTER_ADDR to the first host's address and NODE_RANK to "
+          "the host's number from 0; or let torchrun, mpirun or srun start the run");
+    }
+    variables["MASTER_ADDR"] = *environment("MASTER_ADDR");
+    variables["MASTER_PORT"] =
+        environment("MASTER_PORT").value_or(std::to_string(World{}.master_port));
+  } else {
+    variables["MASTER_ADDR"] = "127.0.0.1";
+    variables["MASTER_PORT"] = environment("MASTER_PORT").value_or(std::to_string(free_port()));
+  }
+  return variables;
+}
+
+int first_rank(const LaunchOptions& options, const Environment& environment) {
+  const std::string text = environment("NODE_RANK").value_or("0");
+  const bool digits =
+      !text.empty() && text.size() < 8 &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits || std::stoi(text) >= options.num_nodes) {
+    throw ConfigError(fmt::format("environment variable NODE_RANK='{}': not a number from 0 to {}",
+                                  text, options.num_nodes - 1),
+                      "it is this host's number among the num_nodes hosts");
+  }
+  return std::stoi(text) * options.devices;
+}
+
+void signal_all(const std::vector<Child>& children, int number) {
+  for (const Child& child : children) {
+    if (child.running) kill(child.pid, number);
+  }
+}
+
+/// Ends and reaps all children when it goes, however that comes.
+struct Children {
+  std::vector<Child> all;
+  ~Children() {
+    signal_all(all, SIGKILL);
+    for (Child& child : all) {
+      if (child.running) waitpid(child.pid, &child.status, 0);
+    }
+  }
+
+  bool any_running() const {
+    return std::any_of(all.begin(), all.end(), [](const Child& child) { return child.running; });
+  }
+  /// Takes note of those that have ended, and of those among them that failed.
+  void reap(std::vector<const Child*>& failed) {
+    for (Child& child : all) {
+      if (!child.running || waitpid(child.pid, &child.status, WNOHANG) != child.pid) continue;
+      child.running = false;
+      if (child.status != 0) failed.push_back(&child);
+    }
+  }
+  void end() {
+    for (Child& child : all) child.ended_by_us = child.ended_by_us || child.running;
+    signal_all(all, SIGKILL);
+  }
+};
+
+bool ended_with(const Child& child, ExitCode code) {
+  return WIFEXITED(child.status) && WEXITSTATUS(child.status) == static_cast<int>(code);
+}
+
+/// How long the others may stay when this child has failed. They end by themselves, and can say
+/// more than we can.
+std::optional<std::chrono::milliseconds> patience_after(const Child& failed,
+                                                        std::chrono::milliseconds timeout) {
+  const bool stopped =
+      ended_with(failed, ExitCode::kInterrupted) || ended_with(failed, ExitCode::kTerminated);
+  if (stopped) return std::nullopt;  // the others are saving
+  return ended_with(failed, ExitCode::kPeer) ? timeout / 2 : timeout;
+}
+
+/// The child to blame: the first that failed by itself, else the first that failed at all.
+const Child& culprit(const std::vector<const Child*>& failed) {
+  const auto own = std::find_if(failed.begin(), failed.end(), [](const Child* child) {
+    return !ended_with(*child, ExitCode::kPeer);
+  });
+  return own != failed.end() ? **own : *failed.front();
+}
+
+int exit_code_of(const std::vector<const Child*>& failed) {
+  if (failed.empty()) return 0;
+  const Child& child = culprit(failed);
+  if (WIFEXITED(child.status)) return WEXITSTATUS(child.status);
+  const std::string name =
+      fmt::format("rank {} (host {}, pid {})", child.rank, record::host_name(), child.pid);
+  if (child.ended_by_us) {
+    throw PeerLost(child.rank, name + " did not end when the others did, and was ended");
+  }
+  const int number = WTERMSIG(child.status);
+  throw PeerLost(child.rank,
+                 fmt::format("{} was ended by signal {} ({})", name, number, strsignal(number)));
+}
+
+/// Waits for all children; those that outstay the first failure for too long are ended.
+int supervise(Children& children, SignalPipe& signals, std::chrono::milliseconds timeout) {
+  std::vector<const Child*> failed;
+  std::optional<Clock::time_point> deadline;
+  constexpr std::chrono::milliseconds kLook{1000};
+  while (true) {
+    children.reap(failed);
+    if (!children.any_running()) break;
+    const Clock::time_point now = Clock::now();
+    if (!failed.empty() && !deadline) {
+      if (const auto patience = patience_after(*failed.front(), timeout)) {
+        deadline = now + *patience;
+      }
+    }
+    if (deadline && now > *deadline) children.end();
+    for (const int number : signals.wait(kLook)) signal_all(children.all, number);
+  }
+  return exit_code_of(failed);
+}
+
+}  // namespace
+
+int launch(const LaunchOptions& options, const Environment& environment) {
+  std::vector<std::string> command = options.command;
+  // The program itself as /proc names it: argv[0] may be a bare name, or another's.
+  std::string program = command.empty() ? "/proc/self/exe" : command.front();
+  if (command.empty()) command = own_command();
+  Variables variables = shared_variables(options, environment);
+  const int first = first_rank(options, environment);
+  SignalPipe signals;
+  Children children;
+  for (int local = 0; local < options.devices; ++local) {
+    variables["RANK"] = std::to_string(first + local);
+    variables["LOCAL_RANK"] = std::to_string(local);
+    Child child;
+    child.rank = first + local;
+    child.pid = start(program.c_str(), command, variables);
+    children.all.push_back(child);
+  }
+  return supervise(children, signals, options.timeout);
+}
+
+void log_to_file(const World& world, const std::filesystem::path& run_directory) {
+  if (world.rank == 0) return;
+  make_directory(run_directory);
+  const std::filesystem::path path = run_directory / fmt::format("rank-{}.log", world.rank);
+  std::fflush(stdout);
+  std::fflush(stderr);
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file < 0 || dup2(file, STDOUT_FILENO) < 0 || dup2(file, STDERR_FILENO) < 0) {
+    throw IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)),
+                  "the run directory must exist, and be writable, on every host");
+  }
+  ::close(file);
+}
+
+}  // namespace polyphony::dist

@@ -1,0 +1,152 @@
+#include <polyphony/job/app.h>
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include <polyphony/base/error.h>
+#include <polyphony/config/errors.h>
+#include <polyphony/config/yaml.h>
+#include <polyphony/job/completion.h>
+#include <polyphony/job/log.h>
+#include <polyphony/job/report.h>
+#include <polyphony/job/run.h>
+#include <polyphony/job/settings.h>
+#include <polyphony/job/show.h>
+#include <polyphony/job/sweep.h>
+
+namespace polyphony::job {
+namespace {
+
+namespace fs = std::filesystem;
+using config::Composition;
+using config::Node;
+
+void warn(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
+
+/// Runs a job whose task's failure is told with the overrides it ran under.
+int run_job(const JobRun& job) {
+  Log log;
+  try {
+    configure_log(log, job.composition(), "hydra_logging");
+    job.run(log);
+    return 0;
+  } catch (const std::exception& error) {
+    const Failure failure = failure_of(error);
+    print_failure(failure, &job.composition().task_overrides);
+    return failure.exit_code;
+  }
+}
+
+/// hydra.mode of the configuration; "" where it has none or cannot be composed yet.
+std::string configured_mode(Source& source, const std::vector<std::string>& overrides) {
+  try {
+    return Settings(source.load(overrides, RunMode::kMultirun)).text("mode");
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+int run_or_sweep(const App& app, Source& source, const Arguments& arguments) {
+  std::vector<std::string> overrides = arguments.overrides;
+  std::string mode = configured_mode(source, overrides);
+  if (mode.empty()) {
+    mode = arguments.multirun ? "MULTIRUN" : "RUN";
+    overrides.push_back("hydra.mode=" + mode);
+  } else if (arguments.multirun && mode == "RUN") {
+    warn("Running with --multirun, overriding with `hydra.mode=MULTIRUN`.");
+    mode = "MULTIRUN";
+    overrides.emplace_back("hydra.mode=MULTIRUN");
+  }
+  if (mode == "RUN") {
+    Composition composition = source.load(overrides, RunMode::kRun);
+    for (const std::string& text : composition.warnings) warn(text);
+    return run_job(JobRun(app, std::move(composition), JobRun::Place::kRun));
+  }
+  Log log;
+  return run_sweep(app, source, overrides, log);
+}
+
+/// --experimental-rerun: a run's configuration from its .hydra files. Hydra reads a pickle; here
+/// the YAML files beside it are read.
+int rerun(const App& app, const std::string& path, const std::vector<std::string>& overrides) {
+  warn("Experimental rerun CLI option, other command line args are ignored.");
+  fs::path folder = path;
+  if (folder.filename() == "config.pickle") folder = folder.parent_path();
+  if (!fs::is_directory(folder) || !fs::exists(folder / "config.yaml")) {
+    throw config::ComposeError("ValueError", fmt::format("File {} does not exist!", path),
+                               "give the .hydra directory of a run, with its config.yaml and "
+                               "hydra.yaml");
+  }
+  if (!overrides.empty()) warn("Config overrides are not supported as of now.");
+  Composition composition;
+  composition.config = config::load_yaml(folder / "config.yaml");
+  const Node root = config::load_yaml(folder / "hydra.yaml");
+  const Node* hydra = root.find("hydra");
+  if (hydra == nullptr) {
+    throw ConfigError((folder / "hydra.yaml").string() + ": no key `hydra`",
+                      "give the .hydra directory that a run wrote");
+  }
+  composition.hydra = *hydra;
+  const Node* task = hydra->select("overrides.task");
+  if (task != nullptr) composition.task_overrides = texts_of(*task);
+  return run_job(JobRun(app, std::move(composition), JobRun::Place::kRerun));
+}
+
+void check_one_command(const Arguments& arguments) {
+  const int commands = arguments.run + arguments.cfg.has_value() + arguments.multirun +
+                       arguments.shell_completion + arguments.info.has_value();
+  if (arguments.resolve && !arguments.cfg && !arguments.help) {
+    throw config::ComposeError(
+        "ValueError", "The --resolve flag can only be used in conjunction with --cfg or --help");
+  }
+  if (commands > 1 && !arguments.hydra_help && !arguments.help) {
+    throw config::ComposeError("ValueError",
+                               "Only one of --run, --multirun, --cfg, --info and "
+                               "--shell_completion can be specified");
+  }
+}
+
+}  // namespace
+
+int run_app(const App& app, Arguments arguments) {
+  if (arguments.version) {
+    fmt::print("{}\n", app.version);
+    return 0;
+  }
+  if (arguments.rerun) return rerun(app, *arguments.rerun, arguments.overrides);
+  Source source(app, arguments);
+  if (!source.version_base_said()) {
+    warn(
+        "The version_base parameter is not specified.\n"
+        "Please specify a compatability version level, or None.\n"
+        "Will assume defaults for version 1.1");
+  }
+  check_one_command(arguments);
+  if (arguments.help) {
+    show_help(app, source, arguments);
+  } else if (arguments.hydra_help) {
+    show_hydra_help(app, source, arguments);
+  } else if (arguments.cfg) {
+    show_config(source, arguments);
+  } else if (arguments.info) {
+    show_info(source, *arguments.info, arguments.overrides);
+  } else if (arguments.shell_completion) {
+    shell_completion(app, arguments.overrides);
+  } else {
+    return run_or_sweep(app, source, arguments);
+  }
+  return 0;
+}
+
+int run_app(const App& app, const std::vector<std::string>& words) {
+  try {
+    return run_app(app, parse_arguments(words, app.program, app.overrides));
+  } catch (const std::exception& error) {
+    const Failure failure = failure_of(error);
+    print_failure(failure);
+    return failure.exit_code;
+  }
+}
+
+}  // namespace polyphony::job

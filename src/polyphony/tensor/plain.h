@@ -1,0 +1,11 @@
+#pragma once
+
+#include <polyphony/config/node.h>
+#include <polyphony/tensor/value.h>
+
+namespace polyphony::tensor {
+
+/// A configuration as a checkpoint keeps it.
+Value value_of(const config::Node& node);
+
+}  // namespace polyphony::tensor

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+#include <polyphony/data/loader.h>
+#include <polyphony/train/limit.h>
+#include <polyphony/train/task.h>
+
+namespace polyphony::train {
+
+class Trainer;
+
+/// Batches that a stage runs over. @throws ConfigError where a share of them is less than one
+std::int64_t limited_batches(const data::Loader& loader, const Limit& limit, const char* option);
+
+/// One pass of the task over validation or test rows, with its hooks.
+MetricValues run_evaluation(Trainer& trainer, data::Loader& loader, Stage stage,
+                            std::int64_t batches);
+/// What follows the on_validation_end hooks of callbacks; also where a fit goes on from a
+/// checkpoint that was taken in them.
+void finish_evaluation(Trainer& trainer, Stage stage);
+
+/// Logits of all rows in dataset order.
+at::Tensor run_prediction(Trainer& trainer, data::Loader& loader, std::int64_t batches);
+
+}  // namespace polyphony::train

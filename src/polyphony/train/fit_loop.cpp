@@ -1,0 +1,224 @@
+#include <polyphony/train/fit_loop.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <polyphony/base/error.h>
+#include <polyphony/base/signals.h>
+#include <polyphony/tensor/seed.h>
+#include <polyphony/train/evaluation_loop.h>
+#include <polyphony/train/trainer.h>
+#include <polyphony/train/training_step.h>
+
+namespace polyphony::train {
+namespace {
+
+/// After how many batches a validation is due.
+std::int64_t check_batch(const TrainerOptions& options, std::int64_t batches) {
+  const Limit& interval = options.val_check_interval;
+  if (interval.share) return std::max<std::int64_t>(1, interval.of(batches));
+  const auto check = static_cast<std::int64_t>(interval.value);
+  if (check > batches && options.check_val_every_n_epoch) {
+    throw ConfigError(
+        fmt::format("trainer.val_check_interval: {} is more than the {} training batches of an "
+                    "epoch",
+                    check, batches),
+        "lower it, or write trainer.check_val_every_n_epoch=null to count batches over epochs");
+  }
+  return check;
+}
+
+}  // namespace
+
+FitLoop::FitLoop(Trainer& trainer, data::Loader& train, data::Loader* val)
+    : trainer_(trainer),
+      train_(train),
+      val_(val),
+      progress_(trainer.progress()),
+      val_check_batch_(check_batch(trainer.options(), trainer.num_training_batches())) {}
+
+bool FitLoop::at(Point point) const { return progress_.point == point; }
+
+bool FitLoop::steps_reached() const {
+  const std::int64_t limit = trainer_.options().max_steps;
+  return limit != -1 && progress_.global_step >= limit;
+}
+
+bool FitLoop::can_stop_early() const {
+  const TrainerOptions& options = trainer_.options();
+  return progress_.epoch >= *options.min_epochs &&
+         (!options.min_steps || progress_.global_step >= *options.min_steps);
+}
+
+bool FitLoop::done() const {
+  if (!at(Point::kEpochStart)) return false;
+  if (trainer_.num_training_batches() == 0) return true;
+  const int epochs = trainer_.max_epochs();
+  if (steps_reached() || (epochs != -1 && progress_.epoch >= epochs)) return true;
+  return trainer_.should_stop() && can_stop_early();
+}
+
+bool FitLoop::last_batch_reached() const {
+  return progress_.batch >= trainer_.num_training_batches();
+}
+
+bool FitLoop::epoch_done() const {
+  if (steps_reached() || last_batch_reached()) return true;
+  return trainer_.should_stop() && can_stop_early();
+}
+
+bool FitLoop::accumulates() const {
+  return progress_.batch % trainer_.accumulate_grad_batches() != 0 && !last_batch_reached();
+}
+
+void FitLoop::run(const at::Tensor& rng) {
+  trainer_.task().set_training(true);
+  trainer_.call("on_train_start", &Callback::on_train_start);
+  trainer_.task().on_train_start();
+  if (rng.defined()) tensor::set_generator_state(rng);
+  while (!done()) run_epoch();
+  trainer_.call("on_train_end", &Callback::on_train_end);
+  trainer_.task().on_train_end();
+}
+
+void FitLoop::run_epoch() {
+  const Profiler::Action action(trainer_.profiler(), "run_training_epoch");
+  if (at(Point::kEpochStart)) start_epoch();
+  if (!at(Point::kEpochEnd)) {
+    train_.start(progress_.epoch, progress_.batch);
+    while (!at(Point::kBatchStart) || !epoch_done()) {
+      if (at(Point::kBatchStart)) train_batch();
+      if (at(Point::kBatchEnd)) finish_batch();
+      if (at(Point::kValidationEnd) || validation_due()) validate();
+      next_batch();
+    }
+  }
+  end_epoch();
+}
+
+void FitLoop::start_epoch() {
+  progress_.batch = 0;
+  progress_.last_batch = false;
+  trainer_.metric_log().on_epoch_start();
+  trainer_.call("on_train_epoch_start", &Callback::on_train_epoch_start);
+  trainer_.task().on_train_epoch_start();
+  progress_.point = Point::kBatchStart;
+}
+
+void FitLoop::train_batch() {
+  std::optional<data::Batch> next;
+  {
+    const Profiler::Action action(trainer_.profiler(), "train_dataloader_next");
+    next = train_.next();
+  }
+  if (!next) throw std::logic_error("the training loader ended before its last batch");
+  const data::Batch batch = trainer_.strategy().to_device(std::move(*next));
+  const std::int64_t index = progress_.batch++;
+  ++progress_.total_batches;
+  progress_.last_batch = last_batch_reached();
+  trainer_.metric_log().on_batch_start(static_cast<double>(batch.at("index").size(0)));
+  trainer_.call("on_train_batch_start", &Callback::on_train_batch_start, batch, index);
+  const double loss = run_training_step(trainer_, batch, index, !accumulates());
+  trainer_.add_loss(loss);
+  if (!accumulates()) move_schedule(/*after_epoch=*/false, /*on_plateau=*/false);
+  if (last_batch_reached()) move_schedule(/*after_epoch=*/true, /*on_plateau=*/false);
+  progress_.point = Point::kBatchEnd;
+  progress_.callbacks_done = 0;
+}
+
+void FitLoop::finish_batch() {
+  trainer_.call_resumable("on_train_batch_end", &Callback::on_train_batch_end,
+                          trainer_.newest_loss(), progress_.batch - 1);
+  MetricLog& log = trainer_.metric_log();
+  log.on_batch_end();
+  if (accumulates() || !trainer_.should_update_logs()) return;
+  log.flush(progress_.batches_that_stepped, progress_.epoch);
+}
+
+bool FitLoop::validation_due() const {
+  const TrainerOptions& options = trainer_.options();
+  if (val_ == nullptr || trainer_.num_val_batches() == 0) return false;
+  const auto& every = options.check_val_every_n_epoch;
+  if (every && (progress_.epoch + 1) % *every != 0) return false;
+  if (trainer_.should_stop() && can_stop_early()) return true;
+  const std::int64_t counted = every ? progress_.batch : progress_.total_batches;
+  return counted % val_check_batch_ == 0;
+}
+
+void FitLoop::validate() {
+  if (at(Point::kValidationEnd)) {  // taken up again inside the last hook
+    trainer_.call_resumable("on_validation_end", &Callback::on_validation_end);
+    finish_evaluation(trainer_, Stage::kValidate);
+    return;
+  }
+  run_evaluation(trainer_, *val_, Stage::kValidate, trainer_.num_val_batches());
+}
+
+void FitLoop::next_batch() {
+  if (!accumulates()) {
+    move_schedule(/*after_epoch=*/false, /*on_plateau=*/true);
+    ++progress_.batches_that_stepped;
+  }
+  if (trainer_.should_stop()) trainer_.metric_log().save_loggers();
+  progress_.point = Point::kBatchStart;
+  if (!steps_reached() && !last_batch_reached()) stop_if_asked();
+}
+
+void FitLoop::end_epoch() {
+  MetricLog& log = trainer_.metric_log();
+  log.epoch_end_reached();
+  if (!at(Point::kEpochEnd)) {
+    trainer_.set_running_hook("training_epoch_end");
+    trainer_.task().training_epoch_end();
+    progress_.point = Point::kEpochEnd;
+    progress_.callbacks_done = 0;
+  }
+  trainer_.call_resumable("on_train_epoch_end", &Callback::on_train_epoch_end);
+  trainer_.set_running_hook("on_train_epoch_end");
+  trainer_.task().on_train_epoch_end();
+  log.on_epoch_end();
+  if (last_batch_reached()) move_schedule(/*after_epoch=*/true, /*on_plateau=*/true);
+  // Loggers expect the step of the epoch's last batch.
+  log.flush(progress_.batches_that_stepped - 1, progress_.epoch);
+  log.reset_results();
+  ++progress_.epoch;
+  progress_.batch = 0;
+  progress_.point = Point::kEpochStart;
+  if (!done()) stop_if_asked();
+}
+
+void FitLoop::move_schedule(bool after_epoch, bool on_plateau) {
+  optim::Schedule* schedule = trainer_.schedule();
+  if (schedule == nullptr || schedule->on_plateau() != on_plateau) return;
+  const optim::ScheduleTiming& timing = schedule->timing();
+  if ((timing.interval == optim::Interval::kEpoch) != after_epoch) return;
+  const std::int64_t count = after_epoch ? progress_.epoch + 1 : progress_.batch;
+  if (count % timing.frequency != 0) return;
+  std::optional<double> metric;
+  if (on_plateau) {
+    const MetricValues& logged = trainer_.callback_metrics();
+    const double* value = timing.monitor ? find_value(logged, *timing.monitor) : nullptr;
+    if (value == nullptr && timing.strict) {
+      std::vector<std::string> names;
+      for (const auto& [name, ignored] : logged) names.push_back(name);
+      throw ConfigError(
+          fmt::format("schedule.monitor: '{}' was never logged", timing.monitor.value_or("null")),
+          fmt::format("logged: {}", fmt::join(names, ", ")));
+    }
+    if (value == nullptr) return;
+    metric = *value;
+  }
+  schedule->step(metric);
+  ++progress_.scheduler_steps;
+}
+
+void FitLoop::stop_if_asked() {
+  const int signal_number = trainer_.strategy().agreed_signal(StopSignals::requested());
+  if (signal_number == 0) return;
+  const std::filesystem::path path = trainer_.checkpoint_directory() / "interrupted.ckpt";
+  trainer_.save_checkpoint(path);
+  throw Interrupted(signal_number, path);
+}
+
+}  // namespace polyphony::train

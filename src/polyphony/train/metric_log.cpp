@@ -1,0 +1,124 @@
+#include <polyphony/train/metric_log.h>
+
+namespace polyphony::train {
+
+using tensor::Value;
+
+namespace {
+
+Value dict_of(const MetricValues& values) {
+  Value dict = Value::dict();
+  for (const auto& [name, value] : values) dict.set(name, Value(value));
+  return dict;
+}
+
+MetricValues values_of(const Value& dict) {
+  MetricValues values;
+  for (const auto& [name, value] : dict.entries()) {
+    values.emplace_back(name.as_string(), value.as_float());
+  }
+  return values;
+}
+
+}  // namespace
+
+MetricLog::MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce)
+    : loggers_(loggers), reduce_(std::move(reduce)) {
+  for (const Stage stage : {Stage::kTrain, Stage::kValidate, Stage::kTest, Stage::kPredict}) {
+    results_.emplace_back(stage == Stage::kTrain);
+  }
+}
+
+Stage MetricLog::enter(Stage stage) {
+  std::swap(stage, stage_);
+  return stage;
+}
+
+void MetricLog::log(const char* hook, std::string_view name, double value,
+                    const LogOptions& options) {
+  const double weight = options.batch_size > 0 ? static_cast<double>(options.batch_size) : rows_;
+  results().log(hook, name, value, options, weight);
+}
+
+void MetricLog::on_batch_start(double rows) {
+  rows_ = rows;
+  epoch_ended_ = false;
+}
+
+void MetricLog::epoch_end_reached() {
+  epoch_ended_ = true;
+  rows_ = 1;
+}
+
+void MetricLog::take_newest() {
+  if (epoch_ended_) results().synchronize(reduce_);
+  results().visit(!epoch_ended_, [this](const Results::View& view) {
+    if (view.logger) set_value(logged_, view.forked, view.value);
+    if (view.callback) {
+      set_value(callback_, view.name, view.value);
+      if (view.forked != view.name) set_value(callback_, view.forked, view.value);
+    }
+    if (view.prog_bar) set_value(progress_bar_, view.forked, view.value);
+  });
+}
+
+const MetricValues& MetricLog::callback_metrics() {
+  take_newest();
+  return callback_;
+}
+
+void MetricLog::reset_results() {
+  results().reset();
+  rows_ = 1;
+}
+
+void MetricLog::reset_metrics() {
+  callback_.clear();
+  logged_.clear();
+  progress_bar_.clear();
+}
+
+MetricValues MetricLog::flush(std::int64_t step, std::int64_t epoch) {
+  if (epoch_ended_) results().synchronize(reduce_);
+  MetricValues row;
+  results().visit(!epoch_ended_, [&row](const Results::View& view) {
+    if (view.logger) set_value(row, view.forked, view.value);
+  });
+  write(row, step, epoch);
+  return row;
+}
+
+void MetricLog::write(const MetricValues& values, std::int64_t step, std::int64_t epoch) {
+  if (values.empty()) return;
+  for (const auto& [name, value] : values) set_value(logged_, name, value);
+  for (const auto& logger : loggers_) logger->log_metrics(values, step, epoch);
+}
+
+void MetricLog::save_loggers() {
+  for (const auto& logger : loggers_) logger->save();
+}
+
+Value MetricLog::state() const {
+  Value state = Value::dict();
+  state.set("train", results_[0].state());
+  state.set("callback_metrics", dict_of(callback_));
+  state.set("logged_metrics", dict_of(logged_));
+  state.set("progress_bar_metrics", dict_of(progress_bar_));
+  Value loggers = Value::list();
+  for (const auto& logger : loggers_) loggers.append(logger->state_dict());
+  state.set("loggers", std::move(loggers));
+  return state;
+}
+
+void MetricLog::load_state(const Value& state) {
+  results_[0].load_state(state.at("train"));
+  callback_ = values_of(state.at("callback_metrics"));
+  logged_ = values_of(state.at("logged_metrics"));
+  progress_bar_ = values_of(state.at("progress_bar_metrics"));
+  const std::vector<Value>& saved = state.at("loggers").items();
+  for (std::size_t i = 0; i < saved.size() && i < loggers_.size(); ++i) {
+    loggers_[i]->load_state_dict(saved[i]);
+  }
+}
+
+}  // namespace polyphony::train

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include <polyphony/train/logger.h>
+#include <polyphony/train/results.h>
+
+namespace polyphony::train {
+
+/// Gathers what hooks log and hands it on: to loggers, to callbacks that monitor it, to the
+/// progress bar. When each value goes where is Lightning's.
+class MetricLog {
+ public:
+  /// @param loggers  borrowed; empty on ranks other than 0
+  MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce);
+
+  /// The loop whose hooks log from now on. @return the loop before
+  Stage enter(Stage stage);
+  void log(const char* hook, std::string_view name, double value, const LogOptions& options);
+
+  void on_epoch_start() { epoch_ended_ = false; }
+  /// @param rows  of the batch: the weight of its values
+  void on_batch_start(double rows);
+  void on_batch_end() { take_newest(); }
+  /// From here on the values are the epoch's. @param restored  they are reduced already
+  void epoch_end_reached();
+  void on_epoch_end() { take_newest(); }
+  /// Forgets what the loop logged.
+  void reset_results();
+  void reset_metrics();
+
+  /// Gives the loop's values to the loggers. @return them
+  MetricValues flush(std::int64_t step, std::int64_t epoch);
+  /// A row of its own, e.g. of a learning-rate monitor.
+  void write(const MetricValues& values, std::int64_t step, std::int64_t epoch);
+  void save_loggers();
+
+  /// The newest value of everything logged, for monitors.
+  const MetricValues& callback_metrics();
+  const MetricValues& logged_metrics() const { return logged_; }
+  const MetricValues& progress_bar_metrics() const { return progress_bar_; }
+
+  tensor::Value state() const;
+  void load_state(const tensor::Value& state);
+
+ private:
+  Results& results() { return results_[static_cast<std::size_t>(stage_)]; }
+  void take_newest();
+
+  std::vector<std::unique_ptr<Logger>>& loggers_;
+  Reduce reduce_;
+  std::vector<Results> results_;  ///< a stage
+  Stage stage_ = Stage::kTrain;
+  bool epoch_ended_ = false;
+  double rows_ = 1;
+  MetricValues callback_;
+  MetricValues logged_;
+  MetricValues progress_bar_;
+};
+
+}  // namespace polyphony::train

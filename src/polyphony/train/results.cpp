@@ -1,0 +1,148 @@
+#include <polyphony/train/results.h>
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace polyphony::train {
+
+using tensor::Value;
+
+void Results::clear(Entry& entry) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  entry.value = entry.options.reduce_fx == ReduceFx::kMin   ? kInfinity
+                : entry.options.reduce_fx == ReduceFx::kMax ? -kInfinity
+                                                            : 0.0;
+  entry.weight = 0;
+  entry.fresh = true;
+  entry.reduced = false;
+}
+
+Results::Entry& Results::entry(const char* hook, std::string_view name, const LogOptions& options) {
+  for (Entry& entry : entries_) {
+    if (entry.name != name || entry.hook != hook) continue;
+    if (entry.options == options) return entry;
+    throw std::logic_error(fmt::format("{} logs '{}' twice with different options", hook, name));
+  }
+  if (!*options.on_step && !*options.on_epoch) {
+    throw std::logic_error(fmt::format("{} logs '{}' neither on_step nor on_epoch", hook, name));
+  }
+  Entry& made = entries_.emplace_back();
+  made.hook = hook;
+  made.name = name;
+  const bool forked = *options.on_step && *options.on_epoch;
+  made.step_name = forked ? made.name + "_step" : made.name;
+  made.epoch_name = forked ? made.name + "_epoch" : made.name;
+  made.options = options;
+  clear(made);
+  return made;
+}
+
+void Results::log(const char* hook, std::string_view name, double value, LogOptions options,
+                  double weight) {
+  const bool step_hook = std::string_view(hook) == "training_step";
+  if (!options.on_step) options.on_step = step_hook;
+  if (!options.on_epoch) options.on_epoch = !step_hook;
+  options.batch_size = 0;  // a weight, not an option: it changes with the batch
+  Entry& e = entry(hook, name, options);
+  e.fresh = false;
+  e.last = value;
+  e.reduced = false;
+  if (!*options.on_epoch) return;
+  switch (options.reduce_fx) {
+    case ReduceFx::kMean:
+      e.value += value * weight;
+      e.weight += weight;
+      return;
+    case ReduceFx::kSum:
+      e.value += value;
+      return;
+    case ReduceFx::kMin:
+      e.value = std::min(e.value, value);
+      return;
+    case ReduceFx::kMax:
+      e.value = std::max(e.value, value);
+      return;
+  }
+}
+
+double Results::epoch_value(const Entry& entry) {
+  return entry.options.reduce_fx == ReduceFx::kMean ? entry.value / entry.weight : entry.value;
+}
+
+void Results::visit(bool on_step, const std::function<void(const View&)>& visitor) {
+  for (const Entry& entry : entries_) {
+    if (entry.fresh || !(on_step ? *entry.options.on_step : *entry.options.on_epoch)) continue;
+    const double value = on_step ? entry.last : epoch_value(entry);
+    const bool callback = training_ || !on_step;
+    visitor({entry.name, on_step ? entry.step_name : entry.epoch_name, value, entry.options.logger,
+             entry.options.prog_bar, callback});
+  }
+}
+
+void Results::synchronize(const Reduce& reduce) {
+  for (Entry& entry : entries_) {
+    if (entry.fresh || entry.reduced || !*entry.options.on_epoch) continue;
+    if (!entry.options.sync_dist || entry.options.rank_zero_only) continue;
+    if (entry.options.reduce_fx == ReduceFx::kMean) {
+      double both[] = {entry.value, entry.weight};
+      reduce(both, ReduceFx::kSum);
+      entry.value = both[0];
+      entry.weight = both[1];
+    } else {
+      reduce({&entry.value, 1}, entry.options.reduce_fx);
+    }
+    entry.reduced = true;
+  }
+}
+
+void Results::reset() {
+  for (Entry& entry : entries_) clear(entry);
+}
+
+Value Results::state() const {
+  Value state = Value::list();
+  for (const Entry& entry : entries_) {
+    Value item = Value::dict();
+    item.set("hook", Value(entry.hook));
+    item.set("name", Value(entry.name));
+    item.set("on_step", Value(*entry.options.on_step));
+    item.set("on_epoch", Value(*entry.options.on_epoch));
+    item.set("prog_bar", Value(entry.options.prog_bar));
+    item.set("logger", Value(entry.options.logger));
+    item.set("sync_dist", Value(entry.options.sync_dist));
+    item.set("rank_zero_only", Value(entry.options.rank_zero_only));
+    item.set("reduce_fx", Value(static_cast<std::int64_t>(entry.options.reduce_fx)));
+    item.set("last", Value(entry.last));
+    item.set("value", Value(entry.value));
+    item.set("weight", Value(entry.weight));
+    item.set("fresh", Value(entry.fresh));
+    item.set("reduced", Value(entry.reduced));
+    state.append(std::move(item));
+  }
+  return state;
+}
+
+void Results::load_state(const Value& state) {
+  entries_.clear();
+  for (const Value& item : state.items()) {
+    LogOptions options;
+    options.on_step = item.at("on_step").as_bool();
+    options.on_epoch = item.at("on_epoch").as_bool();
+    options.prog_bar = item.at("prog_bar").as_bool();
+    options.logger = item.at("logger").as_bool();
+    options.sync_dist = item.at("sync_dist").as_bool();
+    options.rank_zero_only = item.at("rank_zero_only").as_bool();
+    options.reduce_fx = static_cast<ReduceFx>(item.at("reduce_fx").as_int());
+    Entry& made = entry(item.at("hook").as_string().c_str(), item.at("name").as_string(), options);
+    made.last = item.at("last").as_float();
+    made.value = item.at("value").as_float();
+    made.weight = item.at("weight").as_float();
+    made.fresh = item.at("fresh").as_bool();
+    made.reduced = item.at("reduced").as_bool();
+  }
+}
+
+}  // namespace polyphony::train

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace polyphony::train {
+
+enum class Stage { kTrain, kValidate, kTest, kPredict };
+
+/// "train_", "val_", "test_", "predict_": what metric names begin with.
+const char* prefix(Stage stage);
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+using MetricValues = std::vector<std::pair<std::string, double>>;
+
+/// Sets a value by name, in place where it exists.
+void set_value(MetricValues& values, const std::string& name, double value);
+/// The value of a name; null pointer where absent.
+const double* find_value(const MetricValues& values, const std::string& name);
+
+}  // namespace polyphony::train

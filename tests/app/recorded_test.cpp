@@ -1,0 +1,128 @@
+// Every run is recorded, however it ends.
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <polyphony/base/csv.h>
+#include <polyphony/base/npy.h>
+#include <polyphony/record/store.h>
+
+#include "app/program.h"
+#include "scratch.h"
+
+namespace polyphony {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+fs::path fresh(const std::string& name) {
+  const fs::path folder = scratch_directory() / name;
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  return folder;
+}
+
+std::vector<std::string> with(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(Recorded, TrainingPredictsVotesAndStandsInTheStore) {
+  const fs::path folder = fresh("whole");
+  const fs::path manifest = write_tones(folder);
+  const Ended trained = run_program(folder, small_run("train", manifest));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  for (const char* file : {".hydra/config.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml",
+                           "metrics.csv", "checkpoints/last.ckpt", "predictions/test.npy"}) {
+    EXPECT_TRUE(fs::exists(folder / "run" / file)) << file;
+  }
+  const NpyArray logits = load_npy(folder / "run/predictions/test.npy");
+  EXPECT_EQ(logits.shape, (std::vector<std::int64_t>{9, 3}));
+  const CsvTable submission = read_csv(folder / "run/predictions/test.csv");
+  EXPECT_EQ(submission.header.back(), "prediction");
+  EXPECT_EQ(submission.rows.size(), 9U);
+
+  std::ofstream(folder / "voting.yaml")
+      << "votings: {a: 0.5, b: 0.5}\nlogits: {a: run/predictions/test.npy, b: "
+         "run/predictions/test.npy}\nsubmission_file: run/predictions/test.csv\n"
+         "target_column_name: label\nvoted_logit: voted.npy\nvoted_file: voted.csv\n"
+         "classes: [small, big, other]\n";
+  const Ended voted =
+      run_program(folder, {"vote", "--config-path", folder.string(), "hydra.run.dir=vote"});
+  ASSERT_EQ(voted.code, 0) << voted.err;
+  EXPECT_THAT(voted.out, HasSubstr("macro F1"));
+  EXPECT_EQ(load_npy(folder / "voted.npy").values, logits.values);
+
+  const Ended runs = run_program(folder, {"runs", "--format", "json"});
+  const auto listed = nlohmann::json::parse(runs.out);
+  ASSERT_EQ(listed.size(), 2U);
+  for (const auto& run : listed) {
+    EXPECT_EQ(run["state"], "finished");
+    EXPECT_TRUE(run["metrics"].contains("test_MulticlassF1Score"));
+  }
+  EXPECT_THAT(run_program(folder, {"runs"}).out, HasSubstr("test_MulticlassF1Score"));
+}
+
+TEST(Recorded, PredictsRowsWithoutLabels) {
+  const fs::path folder = fresh("unlabelled");
+  const fs::path manifest = write_tones(folder);
+  ASSERT_EQ(run_program(folder, small_run("train", manifest)).code, 0);
+  std::ofstream(folder / "new.csv") << "audio_path,split\ntest0big.wav,test\ntest1small.wav,test\n";
+  const Ended ended = run_program(folder, with(small_run("predict", folder / "new.csv"),
+                                               {"ckpt_path=run", "hydra.run.dir=predict"}));
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_EQ(load_npy(folder / "predict/predictions/predictions.npy").shape.front(), 2);
+}
+
+TEST(Recorded, AKilledRunKeepsEveryMetricLoggedBefore) {
+  const fs::path folder = fresh("killed");
+  const fs::path manifest = write_tones(folder);
+  Program program(folder,
+                  with(small_run("train", manifest), {"epochs=10000", "trainer.log_every_n_steps=1",
+                                                      "callbacks.early_stopping=null"}));
+  const fs::path csv = folder / "run/metrics.csv";
+  for (int i = 0; i < 3000 && (!fs::exists(csv) || fs::file_size(csv) < 4000); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  program.signal(SIGKILL);
+  EXPECT_EQ(program.wait().code, 128 + SIGKILL);
+  const record::Store store(folder / "logs/polyphony.db", record::StoreMode::kExisting);
+  const auto runs = store.runs();
+  ASSERT_EQ(runs.size(), 1U);
+  EXPECT_EQ(runs[0].state, record::State::kInterrupted);
+  EXPECT_TRUE(runs[0].died);
+  const auto losses = store.metrics(runs[0].id, "train_loss_step");
+  ASSERT_GT(losses.size(), 10U);
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    EXPECT_EQ(losses[i].step, static_cast<std::int64_t>(i) + 1);  // none is missing
+  }
+  // The store is written first, so it has all that the CSV has.
+  EXPECT_GE(store.metrics(runs[0].id).back().step, 1);
+  EXPECT_THAT(run_program(folder, {"runs"}).out, HasSubstr("interrupted (died)"));
+}
+
+TEST(Recorded, AFailedRunKeepsItsError) {
+  const fs::path folder = fresh("failed");
+  const fs::path manifest = write_tones(folder);
+  fs::remove(folder / "train3big.wav");
+  EXPECT_NE(run_program(folder, small_run("train", manifest)).code, 0);
+  const record::Store store(folder / "logs/polyphony.db", record::StoreMode::kExisting);
+  const auto runs = store.runs();
+  ASSERT_EQ(runs.size(), 1U);
+  EXPECT_EQ(runs[0].state, record::State::kFailed);
+  EXPECT_THAT(runs[0].error, HasSubstr("train3big.wav"));
+}
+
+}  // namespace
+}  // namespace polyphony
