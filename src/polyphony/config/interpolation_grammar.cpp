@@ -54,8 +54,10 @@ class Parser {
   };
 
   [[noreturn]] void fail(const std::string& why) const {
+    const std::string shown =
+        text_.size() <= 200 ? std::string(text_) : std::string(text_.substr(0, 200)) + "…";
     throw ComposeError(
-        "GrammarParseError", fmt::format("'{}': column {}: {}", text_, at_ + 1, why),
+        "GrammarParseError", fmt::format("'{}': column {}: {}", shown, at_ + 1, why),
         "an interpolation is ${key.path} or ${resolver:argument,...}; \\${ writes it plainly");
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }

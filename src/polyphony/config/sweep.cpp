@@ -16,7 +16,7 @@ namespace polyphony::config {
 namespace {
 
 /// More values or jobs than this are taken for a mistake.
-constexpr std::size_t kMaxValues = 1'000'000;
+constexpr std::size_t kMaxValues = 100'000;
 
 [[noreturn]] void fail(const char* type, const Override& change, const std::string& fact,
                        const std::string& remedy) {
