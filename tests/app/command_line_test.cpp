@@ -110,7 +110,7 @@ TEST_F(CommandLine, ASweepSaysWhichJobsFailed) {
   EXPECT_THAT(got.out, HasSubstr("#1 : ckpt_path=b.ckpt run_name=sweep"));
   EXPECT_THAT(got.err, HasSubstr("2 of 2 jobs failed:\n  #0 : ckpt_path=a.ckpt"));
   EXPECT_TRUE(fs::exists(cwd_ / "out/1/.hydra/config.yaml"));
-  EXPECT_THAT(read_file(cwd_ / "out/1/test.log"), HasSubstr("[polyphony][ERROR]"));
+  EXPECT_THAT(read_file(cwd_ / "out/1/test.log"), HasSubstr("[ERROR] - b.ckpt: cannot open"));
 }
 
 TEST_F(CommandLine, ARunNeverOverwritesAnother) {
@@ -139,7 +139,7 @@ TEST_F(CommandLine, CompletesInBash) {
   EXPECT_THAT(complete("polyphony tr"), ElementsAre("train"));
   EXPECT_THAT(complete("polyphony data "), Contains("check"));
   EXPECT_THAT(complete("polyphony train --mult"), ElementsAre("--multirun"));
-  EXPECT_THAT(complete("polyphony train tas"), ElementsAre("task", "task."));
+  EXPECT_THAT(complete("polyphony train tas"), ElementsAre("task.", "task="));
   EXPECT_THAT(complete("polyphony train task="), ElementsAre("audio", "fusion", "text"))
       << "bash has kept what stands before the break";
   EXPECT_THAT(complete("polyphony train task=text loading.wo"), ElementsAre("loading.workers="));

@@ -358,10 +358,22 @@ class Expansion {
                        entry.mark);
   }
 
+  /// Options of the groups inside a group: "inner/option".
+  std::vector<std::string> options_below(const std::string& group) const {
+    std::vector<std::string> found;
+    for (const std::string& inner : repository_.groups(group)) {
+      for (const std::string& option : repository_.options(group + "/" + inner)) {
+        found.push_back(inner + "/" + option);
+      }
+    }
+    return found;
+  }
+
   [[noreturn]] void not_found(const Visit& visit) const {
     const DefaultEntry& entry = visit.entry;
     const std::string path = entry.config_path();
-    const std::vector<std::string> options = repository_.options(entry.group_path());
+    std::vector<std::string> options = repository_.options(entry.group_path());
+    if (options.empty()) options = options_below(entry.group_path());
     const std::string near = base::nearest(entry.base_name(), options);
     std::string fact = fmt::format("In '{}': Could not load '{}'.", visit.parent, path);
     std::string remedy = near.empty() ? "" : fmt::format("did you mean '{}'?\n", near);
