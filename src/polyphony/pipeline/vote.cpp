@@ -294,7 +294,7 @@ void report_metrics(const std::vector<std::int64_t>& predictions, const Rows& ro
       metrics::averaged(metrics::per_class(counts), {metrics::Average::kMicro}, metrics::recall);
   const double f1 = macro_f1(counts);
   fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n", accuracy, f1);
-  logger.log({{"test_MulticlassF1Score", f1}, {"test_MulticlassAccuracy", accuracy}}, 0, 0);
+  logger.log_metrics({{"test_MulticlassF1Score", f1}, {"test_MulticlassAccuracy", accuracy}}, 0, 0);
 }
 
 /// The label as the CSV has it: the class's name where names are given, else its number.

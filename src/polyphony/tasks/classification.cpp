@@ -10,6 +10,7 @@
 #include <polyphony/config/registry.h>
 #include <polyphony/metrics/stat_score_metrics.h>
 #include <polyphony/train/checkpoint.h>
+#include <polyphony/train/trainer.h>
 
 namespace polyphony::tasks {
 namespace {
@@ -195,7 +196,12 @@ at::Tensor Classification::predict_step(const data::Batch& batch, std::int64_t) 
 
 void Classification::log_metrics(Stage stage) {
   metrics::MetricCollection& metrics = metrics_[slot(stage)];
-  log_dict(metrics::scalars(metrics.compute()));
+  // Over the rows of all processes, each row once.
+  train::Strategy& strategy = trainer()->strategy();
+  metrics::Exchange exchange;
+  exchange.sum = [&](std::span<double> values) { strategy.reduce(values, train::ReduceFx::kSum); };
+  exchange.gather = [&](std::span<const double> values) { return strategy.gather_values(values); };
+  log_dict(metrics::scalars(metrics.compute(metrics.synced(exchange))));
   metrics.reset();
 }
 
