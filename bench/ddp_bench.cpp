@@ -8,7 +8,6 @@
 // first five steps are not counted.
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -21,6 +20,7 @@
 #include <polyphony/dist/launch.h>
 #include <polyphony/models/multi_modal_transformer.h>
 #include <polyphony/optim/adamw.h>
+#include <polyphony/tensor/seed.h>
 
 namespace polyphony {
 namespace {
@@ -42,7 +42,7 @@ models::MultiModalTransformer make_model() {
 }
 
 void run(int steps) {
-  at::set_num_threads(1);
+  tensor::set_up_compute(1, tensor::Determinism::kOff);
   const auto world = dist::world_from_environment(dist::process_environment());
   at::manual_seed(static_cast<std::uint64_t>(world ? world->rank : 0));
   models::MultiModalTransformer model = make_model();
@@ -71,8 +71,8 @@ void run(int steps) {
     } else {
       loss.backward();
     }
-    optimizer.step(optimizer.base_lr());
-    optimizer.zero_grad();
+    optimizer.step();
+    optimizer.zero_grad(optim::Optimizer::ZeroGrad::kKeepStorage);
   }
   if (group) group->barrier();
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -83,12 +83,11 @@ void run(int steps) {
   }
 }
 
-int launch(const std::string& processes, const std::string& steps) {
+void launch(const std::string& processes, const std::string& steps) {
   dist::LaunchOptions options;
   options.devices = std::stoi(processes);
   options.threads = options.devices;
-  options.command = {std::filesystem::read_symlink("/proc/self/exe").string(), "run", steps};
-  return dist::launch(options, dist::process_environment());
+  dist::launch(options, dist::process_environment(), [&] { run(std::stoi(steps)); });
 }
 
 }  // namespace
@@ -96,7 +95,10 @@ int launch(const std::string& processes, const std::string& steps) {
 
 int main(int argc, char** argv) {
   try {
-    if (argc == 4 && std::string(argv[1]) == "launch") return polyphony::launch(argv[2], argv[3]);
+    if (argc == 4 && std::string(argv[1]) == "launch") {
+      polyphony::launch(argv[2], argv[3]);
+      return 0;
+    }
     if (argc == 3 && std::string(argv[1]) == "run") {
       polyphony::run(std::stoi(argv[2]));
       return 0;

@@ -11,6 +11,7 @@ enum class ExitCode : int {
   kUsage = 2,          ///< the command line is wrong
   kData = 3,           ///< data missing, unreadable or unfit
   kIo = 4,             ///< a file could not be written or read
+  kPeer = 5,           ///< another process of the run was lost
   kInternal = 70,      ///< a bug of ours
   kInterrupted = 130,  ///< Ctrl-C; state saved
   kTerminated = 143,   ///< SIGTERM; state saved

@@ -11,7 +11,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -64,11 +63,15 @@ class SignalPipe {
     }
   }
   ~SignalPipe() {
+    restore();
+    ::close(ends_[0]);
+    ::close(ends_[1]);
+  }
+  /// Back to what signals did before.
+  void restore() {
     for (std::size_t i = 0; i < std::size(kSignals); ++i) {
       sigaction(kSignals[i], &old_[i], nullptr);
     }
-    ::close(ends_[0]);
-    ::close(ends_[1]);
   }
   SignalPipe(const SignalPipe&) = delete;
   SignalPipe& operator=(const SignalPipe&) = delete;
@@ -92,36 +95,24 @@ class SignalPipe {
   struct sigaction old_[std::size(kSignals)];
 };
 
-std::vector<std::string> own_command() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> words;
-  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
-  return words;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
-/// This process's environment with some variables set.
-std::vector<std::string> environment_with(const Variables& variables) {
-  std::vector<std::string> texts;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string text = *entry;
-    if (!variables.contains(text.substr(0, text.find('=')))) texts.push_back(text);
+/// What a rank's process does and returns, as the program's own `main`.
+int exit_code_of(const std::function<void()>& work) {
+  try {
+    work();
+    return 0;
+  } catch (const Error& error) {
+    fmt::print(stderr, "polyphony: {}\n", error.what());
+    return static_cast<int>(error.exit_code());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "polyphony: unexpected: {}\n", error.what());
+    return static_cast<int>(ExitCode::kInternal);
   }
-  for (const auto& [name, value] : variables) texts.push_back(name + "=" + value);
-  return texts;
 }
 
-/// Between fork and exec only what is safe beside other threads.
-pid_t start(const char* program, std::vector<std::string> command, const Variables& variables) {
-  std::vector<std::string> environment = environment_with(variables);
-  const std::vector<char*> arguments = pointers(command);
-  const std::vector<char*> entries = pointers(environment);
+/// @param reset  undoes in the child what the parent needs for itself
+pid_t start(const Variables& variables, const std::function<void()>& reset,
+            const std::function<void()>& work) {
+  std::fflush(nullptr);  // or both would print what waits
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) {
@@ -131,9 +122,12 @@ pid_t start(const char* program, std::vector<std::string> command, const Variabl
   if (pid > 0) return pid;
   // The kernel ends this process when its parent dies, however that dies.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(static_cast<int>(kPeerLostCode));
-  execve(program, arguments.data(), entries.data());
-  _exit(static_cast<int>(ExitCode::kIo));
+  if (getppid() != parent) _exit(static_cast<int>(ExitCode::kPeer));
+  reset();
+  for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
+  const int code = exit_code_of(work);
+  std::fflush(nullptr);
+  _exit(code);
 }
 
 /// What all ranks of this launch have in common.
@@ -220,23 +214,31 @@ std::optional<std::chrono::milliseconds> patience_after(const Child& failed,
   const bool stopped =
       ended_with(failed, ExitCode::kInterrupted) || ended_with(failed, ExitCode::kTerminated);
   if (stopped) return std::nullopt;  // the others are saving
-  return ended_with(failed, kPeerLostCode) ? timeout / 2 : timeout;
+  return ended_with(failed, ExitCode::kPeer) ? timeout / 2 : timeout;
 }
 
 /// The child to blame: the first that failed by itself, else the first that failed at all.
 const Child& culprit(const std::vector<const Child*>& failed) {
   const auto own = std::find_if(failed.begin(), failed.end(), [](const Child* child) {
-    return !ended_with(*child, kPeerLostCode);
+    return !ended_with(*child, ExitCode::kPeer);
   });
   return own != failed.end() ? **own : *failed.front();
 }
 
-int exit_code_of(const std::vector<const Child*>& failed) {
-  if (failed.empty()) return 0;
+/// Throws what the launch ends with, where any rank failed.
+void give_verdict(const std::vector<const Child*>& failed) {
+  if (failed.empty()) return;
   const Child& child = culprit(failed);
-  if (WIFEXITED(child.status)) return WEXITSTATUS(child.status);
   const std::string name =
       fmt::format("rank {} (host {}, pid {})", child.rank, record::host_name(), child.pid);
+  if (WIFEXITED(child.status)) {
+    const int code = WEXITSTATUS(child.status);
+    throw Error(static_cast<ExitCode>(code), fmt::format("{} ended with exit code {}", name, code),
+                child.rank == 0 ? "its own words are above"
+                                : fmt::format("its own words are above, or in rank-{}.log of the "
+                                              "run directory",
+                                              child.rank));
+  }
   if (child.ended_by_us) {
     throw PeerLost(child.rank, name + " did not end when the others did, and was ended");
   }
@@ -246,7 +248,7 @@ int exit_code_of(const std::vector<const Child*>& failed) {
 }
 
 /// Waits for all children; those that outstay the first failure for too long are ended.
-int supervise(Children& children, SignalPipe& signals, std::chrono::milliseconds timeout) {
+void supervise(Children& children, SignalPipe& signals, std::chrono::milliseconds timeout) {
   std::vector<const Child*> failed;
   std::optional<Clock::time_point> deadline;
   constexpr std::chrono::milliseconds kLook{1000};
@@ -262,16 +264,13 @@ int supervise(Children& children, SignalPipe& signals, std::chrono::milliseconds
     if (deadline && now > *deadline) children.end();
     for (const int number : signals.wait(kLook)) signal_all(children.all, number);
   }
-  return exit_code_of(failed);
+  give_verdict(failed);
 }
 
 }  // namespace
 
-int launch(const LaunchOptions& options, const Environment& environment) {
-  std::vector<std::string> command = options.command;
-  // The program itself as /proc names it: argv[0] may be a bare name, or another's.
-  std::string program = command.empty() ? "/proc/self/exe" : command.front();
-  if (command.empty()) command = own_command();
+void launch(const LaunchOptions& options, const Environment& environment,
+            const std::function<void()>& work) {
   Variables variables = shared_variables(options, environment);
   const int first = first_rank(options, environment);
   SignalPipe signals;
@@ -281,16 +280,16 @@ int launch(const LaunchOptions& options, const Environment& environment) {
     variables["LOCAL_RANK"] = std::to_string(local);
     Child child;
     child.rank = first + local;
-    child.pid = start(program.c_str(), command, variables);
+    child.pid = start(
+        variables, [&signals] { signals.restore(); }, work);
     children.all.push_back(child);
   }
-  return supervise(children, signals, options.timeout);
+  supervise(children, signals, options.timeout);
 }
 
-void log_to_file(const World& world, const std::filesystem::path& run_directory) {
-  if (world.rank == 0) return;
+void log_to_file(int rank, const std::filesystem::path& run_directory) {
   make_directory(run_directory);
-  const std::filesystem::path path = run_directory / fmt::format("rank-{}.log", world.rank);
+  const std::filesystem::path path = run_directory / fmt::format("rank-{}.log", rank);
   std::fflush(stdout);
   std::fflush(stderr);
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);

@@ -2,8 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
-#include <string>
-#include <vector>
+#include <functional>
 
 #include <polyphony/dist/process_group.h>
 #include <polyphony/dist/world.h>
@@ -15,20 +14,22 @@ struct LaunchOptions {
   int num_nodes = 1;  ///< hosts; above 1, each starts its own with NODE_RANK and MASTER_ADDR set
   int threads = 0;    ///< for all processes of this host together; 0: one for each processor
   std::chrono::milliseconds timeout = kDefaultTimeout;  ///< dist_timeout
-  std::vector<std::string> command;                     ///< empty: this process's own
 };
 
-/// Starts the same command once for each device, each with its place in the environment (RANK,
+/// Does `work` in a child process for each device, each with its place in the environment (RANK,
 /// LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT), and stays to watch over
-/// them. All ranks are children of this process, rank 0 too: so whichever of them hangs, this
-/// process outlives it and ends it, and none outlives this process, even if that is killed.
-/// SIGTERM and SIGHUP are handed on; Ctrl-C reaches all of them from the terminal.
-/// @returns the exit code of the rank that failed first; 0 where all succeeded
-/// @throws PeerLost naming the rank that was ended by a signal
-int launch(const LaunchOptions& options, const Environment& environment);
+/// them. The children are copies of this process, which has computed nothing yet: they need not
+/// load and compose again, and a sweep's job stays one job. A child ends with its work. All ranks
+/// are children of this process, rank 0 too: so whichever of them hangs, this process outlives it
+/// and ends it, and none outlives this process, even if that is killed. SIGTERM and SIGHUP are
+/// handed on; Ctrl-C reaches all of them from the terminal.
+/// @throws Error with the exit code of the rank that failed first, whose own words are on the
+/// terminal or in its log; PeerLost naming the rank that was ended by a signal
+void launch(const LaunchOptions& options, const Environment& environment,
+            const std::function<void()>& work);
 
-/// Sends what this process prints to a file from now on, where its rank is not 0.
+/// Sends what this process prints to the run directory's rank-N.log from now on.
 /// @throws IoError
-void log_to_file(const World& world, const std::filesystem::path& run_directory);
+void log_to_file(int rank, const std::filesystem::path& run_directory);
 
 }  // namespace polyphony::dist

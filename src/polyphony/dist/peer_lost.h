@@ -6,9 +6,6 @@
 
 namespace polyphony::dist {
 
-/// What a process returns that has lost another: beside base/error.h's codes, none of which it is.
-inline constexpr ExitCode kPeerLostCode{5};
-
 /// Another process of the run has died, hangs or cannot be reached, so this one cannot go on.
 class PeerLost : public Error {
  public:

@@ -16,6 +16,7 @@
 #include <polyphony/callbacks/defaults.h>
 #include <polyphony/callbacks/model_checkpoint.h>
 #include <polyphony/data/loader.h>
+#include <polyphony/dist/launch.h>
 #include <polyphony/loggers/local_store.h>
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/recording.h>
@@ -27,26 +28,16 @@ namespace polyphony::pipeline {
 namespace fs = std::filesystem;
 namespace {
 
-data::LoaderOptions loading(const ExperimentOptions& options, bool train) {
-  data::LoaderOptions loader;
-  loader.batch_size = train ? options.loading.batch_size : options.loading.eval_batch_size;
-  loader.shuffle = train && options.trainer.overfit_batches.is_zero();
-  loader.workers = options.loading.workers;
-  loader.prefetch = options.loading.prefetch;
-  loader.seed = static_cast<std::uint64_t>(options.seed);
-  return loader;
-}
-
 /// One experiment from its options to its record.
 class Experiment {
  public:
-  Experiment(ExperimentOptions options, Recording& recording)
+  Experiment(ExperimentOptions options, Recording& recording,
+             std::unique_ptr<train::Strategy> strategy)
       : options_(std::move(options)),
         recording_(recording),
-        trainer_(options_.trainer, recording.directory(), parts()) {
-    tensor::set_up_compute(options_.num_threads, options_.trainer.deterministic
-                                                     ? tensor::Determinism::kOn
-                                                     : tensor::Determinism::kOff);
+        trainer_(options_.trainer, recording.directory(), parts(std::move(strategy))) {
+    tensor::set_up_compute(threads(), options_.trainer.deterministic ? tensor::Determinism::kOn
+                                                                     : tensor::Determinism::kOff);
     fmt::print("{}\n", tensor::describe_compute());
     tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
     task_ = config::build(options_.task, "task");
@@ -70,15 +61,35 @@ class Experiment {
 
  private:
   /// Callbacks, loggers and what checkpoints keep of the configuration.
-  train::TrainerParts parts() {
+  train::TrainerParts parts(std::unique_ptr<train::Strategy> strategy) {
     train::TrainerParts parts;
+    parts.strategy = std::move(strategy);
     for (const auto& [name, child] : options_.callbacks) {
       if (child.is_set()) parts.callbacks.push_back(config::build(child, "callbacks." + name));
     }
     parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
-    parts.loggers.push_back(recording_.logger());
+    if (auto logger = recording_.logger()) parts.loggers.push_back(std::move(logger));
     parts.hyper_parameters = tensor::value_of(options_.task.node);
     return parts;
+  }
+
+  /// Threads of this process: its share of those of its host.
+  int threads() const {
+    const auto world = dist::world_from_environment(dist::process_environment());
+    if (!world || world->local_size == 1) return options_.num_threads;
+    return dist::threads_of_rank(options_.num_threads, world->local_size);
+  }
+
+  data::LoaderOptions loading(bool train) const {
+    data::LoaderOptions loader;
+    loader.batch_size = train ? options_.loading.batch_size : options_.loading.eval_batch_size;
+    loader.shuffle = train && options_.trainer.overfit_batches.is_zero();
+    loader.workers = options_.loading.workers;
+    loader.prefetch = options_.loading.prefetch;
+    loader.seed = static_cast<std::uint64_t>(options_.seed);
+    loader.shard = {trainer_.strategy().rank(), trainer_.strategy().world_size()};
+    loader.even_shards = train;
+    return loader;
   }
 
   /// The configured dataset with its `split` set; built once a split, so that what it has decoded
@@ -114,8 +125,8 @@ class Experiment {
     task_->setup(train_rows);
     task_->optimize_with({config::build(options_.optimizer, "optimizer"),
                           config::build(options_.schedule, "schedule")});
-    data::Loader train_loader(train_rows, loading(options_, true));
-    data::Loader val_loader(val_rows, loading(options_, false));
+    data::Loader train_loader(train_rows, loading(true));
+    data::Loader val_loader(val_rows, loading(false));
     trainer_.fit(*task_, train_loader, &val_loader, options_.ckpt_path.value_or(""));
     if (!options_.test_after_train) return;
     const std::string best = best_checkpoint(trainer_.callbacks());
@@ -164,7 +175,7 @@ class Experiment {
     const data::Dataset& rows = rows_of(options_.split.test);
     require_labels(rows, options_.split.test);
     task_->setup(rows);
-    data::Loader loader(rows, loading(options_, false));
+    data::Loader loader(rows, loading(false));
     const train::MetricValues values = trainer_.test(*task_, loader);
     for (const auto& [name, value] : values) fmt::print("{:<24} {:.4f}\n", name, value);
   }
@@ -172,8 +183,9 @@ class Experiment {
   /// Logits as .npy and the input's columns with the predicted label as .csv.
   void predict(const std::string& split, const std::string& name) {
     const data::Dataset& rows = rows_of(split);
-    data::Loader loader(rows, loading(options_, false));
+    data::Loader loader(rows, loading(false));
     const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
+    if (!trainer_.is_global_zero()) return;
     NpyArray array;
     array.shape = logits.sizes().vec();
     array.values.assign(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
@@ -199,6 +211,17 @@ class Experiment {
 
 }  // namespace
 
+namespace {
+
+/// This process's part of the run.
+void run_rank(const Request& request, const config::Node& config, ExperimentOptions options) {
+  std::unique_ptr<train::Strategy> strategy = train::make_strategy(options.trainer);
+  Recording recording(request, config, options.run_name, options.seed, *strategy);
+  recording.during([&] { Experiment(std::move(options), recording, std::move(strategy)).run(); });
+}
+
+}  // namespace
+
 void run_experiment(const Request& request) {
   const config::Node config = resolved(request);
   ExperimentOptions options;
@@ -207,8 +230,13 @@ void run_experiment(const Request& request) {
   if (request.verb != "run") {
     config::read(config::Node(request.verb), options.mode);  // the verb is the mode
   }
-  Recording recording(request, config, options.run_name, options.seed);
-  recording.during([&] { Experiment(std::move(options), recording).run(); });
+  const auto launch = train::processes_to_launch(options.trainer, options.num_threads);
+  const auto work = [&] { run_rank(request, config, options); };
+  if (launch) {
+    dist::launch(*launch, dist::process_environment(), work);
+  } else {
+    work();
+  }
 }
 
 }  // namespace polyphony::pipeline

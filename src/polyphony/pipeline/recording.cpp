@@ -6,6 +6,7 @@
 #include <polyphony/config/compat.h>
 #include <polyphony/config/dump.h>
 #include <polyphony/config/interpolate.h>
+#include <polyphony/dist/launch.h>
 #include <polyphony/loggers/local_store.h>
 #include <polyphony/record/host.h>
 
@@ -20,9 +21,24 @@ config::Node resolved(const Request& request) {
 
 Recording::Recording(const Request& request, const config::Node& config, const std::string& name,
                      std::optional<std::int64_t> seed)
-    : directory_(record::RunDirectory::resume(request.output_dir)),
-      store_(record::default_store_path()),
-      csv_(directory_.metrics_csv()) {
+    : directory_(record::RunDirectory::resume(request.output_dir)) {
+  begin(request, config, name, seed);
+}
+
+Recording::Recording(const Request& request, const config::Node& config, const std::string& name,
+                     std::optional<std::int64_t> seed, train::Strategy& strategy)
+    : directory_(record::RunDirectory::resume(strategy.broadcast(request.output_dir.string()))) {
+  if (strategy.is_global_zero()) {
+    begin(request, config, name, seed);
+  } else {
+    dist::log_to_file(strategy.rank(), directory_.path());
+  }
+}
+
+void Recording::begin(const Request& request, const config::Node& config, const std::string& name,
+                      std::optional<std::int64_t> seed) {
+  store_.emplace(record::default_store_path());
+  csv_.emplace(directory_.metrics_csv());
   record::RunInfo info;
   info.name = name;
   info.directory = directory_.path();
@@ -36,26 +52,31 @@ Recording::Recording(const Request& request, const config::Node& config, const s
   info.config_yaml = config::to_yaml(config);
   info.overrides = request.config.task_overrides;
   info.seed = seed;
-  run_ = store_.begin(info);
+  run_ = store_->begin(info);
   fmt::print("run {} in {}\n", run_, directory_.path().string());
+}
+
+void Recording::finish(record::State state, const std::string& error) {
+  if (store_) store_->finish(run_, state, error);
 }
 
 void Recording::during(const std::function<void()>& work) {
   try {
     work();
   } catch (const Interrupted& stop) {
-    store_.finish(run_, record::State::kInterrupted, stop.what());
+    finish(record::State::kInterrupted, stop.what());
     throw;
   } catch (const std::exception& error) {
-    store_.finish(run_, record::State::kFailed, error.what());
+    finish(record::State::kFailed, error.what());
     throw;
   }
-  store_.finish(run_, record::State::kFinished);
-  fmt::print("recorded: run {} in {}\n", run_, store_.path().string());
+  finish(record::State::kFinished);
+  if (store_) fmt::print("recorded: run {} in {}\n", run_, store_->path().string());
 }
 
 std::unique_ptr<train::Logger> Recording::logger() {
-  return std::make_unique<loggers::LocalStore>(store_, run_, csv_);
+  if (!store_) return nullptr;
+  return std::make_unique<loggers::LocalStore>(*store_, run_, *csv_);
 }
 
 }  // namespace polyphony::pipeline

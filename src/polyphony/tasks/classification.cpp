@@ -10,6 +10,7 @@
 #include <polyphony/config/registry.h>
 #include <polyphony/metrics/stat_score_metrics.h>
 #include <polyphony/train/checkpoint.h>
+#include <polyphony/train/trainer.h>
 
 namespace polyphony::tasks {
 namespace {

@@ -1,5 +1,7 @@
 #include <polyphony/tensor/seed.h>
 
+#include <dlfcn.h>
+
 #include <cstdlib>
 #include <mutex>
 
@@ -13,6 +15,8 @@ namespace polyphony::tensor {
 
 void seed_everything(std::uint64_t seed) { at::manual_seed(seed); }
 
+std::uint64_t current_seed() { return at::detail::getDefaultCPUGenerator().current_seed(); }
+
 at::Tensor generator_state() {
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   const std::lock_guard<std::mutex> lock(generator.mutex());
@@ -25,8 +29,24 @@ void set_generator_state(const at::Tensor& state) {
   generator.set_state(state);
 }
 
+namespace {
+
+/// OpenBLAS keeps threads of its own, and has read OPENBLAS_NUM_THREADS when it was loaded.
+void set_blas_threads(int threads) {
+  using SetThreads = void (*)(int);
+  if (const auto set =
+          reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) {
+    set(threads);
+  }
+}
+
+}  // namespace
+
 void set_up_compute(int threads, Determinism determinism) {
-  if (threads > 0) at::set_num_threads(threads);
+  if (threads > 0) {
+    at::set_num_threads(threads);
+    set_blas_threads(threads);
+  }
   at::globalContext().setDeterministicAlgorithms(determinism == Determinism::kOn, false);
 }
 

@@ -9,6 +9,8 @@ namespace polyphony::tensor {
 
 /// Seeds the generator that initialisation and dropout draw from.
 void seed_everything(std::uint64_t seed);
+/// What it was seeded with.
+std::uint64_t current_seed();
 /// Its state, uint8 [n], and back.
 at::Tensor generator_state();
 void set_generator_state(const at::Tensor& state);

@@ -168,6 +168,8 @@ at::Tensor run_prediction(Trainer& trainer, data::Loader& loader, std::int64_t b
   trainer.call("on_predict_epoch_end", &Callback::on_predict_epoch_end);
   trainer.call("on_predict_end", &Callback::on_predict_end);
   trainer.metric_log().enter(outer);
+  // Of more processes than rows, some have none.
+  if (logits.empty()) return trainer.strategy().gather_rows({}, {});
   return trainer.strategy().gather_rows(at::cat(logits), at::cat(rows));
 }
 

@@ -22,8 +22,9 @@ MetricValues values_of(const Value& dict) {
 
 }  // namespace
 
-MetricLog::MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce)
-    : loggers_(loggers), reduce_(std::move(reduce)) {
+MetricLog::MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce,
+                     FromRankZero broadcast)
+    : loggers_(loggers), reduce_(std::move(reduce)), broadcast_(std::move(broadcast)) {
   for (const Stage stage : {Stage::kTrain, Stage::kValidate, Stage::kTest, Stage::kPredict}) {
     results_.emplace_back(stage == Stage::kTrain);
   }
@@ -51,7 +52,7 @@ void MetricLog::epoch_end_reached() {
 }
 
 void MetricLog::take_newest() {
-  if (epoch_ended_) results().synchronize(reduce_);
+  if (epoch_ended_) results().synchronize(reduce_, broadcast_);
   results().visit(!epoch_ended_, [this](const Results::View& view) {
     if (view.logger) set_value(logged_, view.forked, view.value);
     if (view.callback) {
@@ -79,7 +80,7 @@ void MetricLog::reset_metrics() {
 }
 
 MetricValues MetricLog::flush(std::int64_t step, std::int64_t epoch) {
-  if (epoch_ended_) results().synchronize(reduce_);
+  if (epoch_ended_) results().synchronize(reduce_, broadcast_);
   MetricValues row;
   results().visit(!epoch_ended_, [&row](const Results::View& view) {
     if (view.logger) set_value(row, view.forked, view.value);

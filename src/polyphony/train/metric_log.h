@@ -15,7 +15,7 @@ namespace polyphony::train {
 class MetricLog {
  public:
   /// @param loggers  borrowed; empty on ranks other than 0
-  MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce);
+  MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce, FromRankZero broadcast);
 
   /// The loop whose hooks log from now on. @return the loop before
   Stage enter(Stage stage);
@@ -52,6 +52,7 @@ class MetricLog {
 
   std::vector<std::unique_ptr<Logger>>& loggers_;
   Reduce reduce_;
+  FromRankZero broadcast_;
   std::vector<Results> results_;  ///< a stage
   Stage stage_ = Stage::kTrain;
   bool epoch_ended_ = false;

@@ -51,6 +51,7 @@ void Results::log(const char* hook, std::string_view name, double value, LogOpti
   e.last = value;
   e.reduced = false;
   if (!*options.on_epoch) return;
+  if (options.sync_dist && !options.rank_zero_only) synchronized_ = false;
   switch (options.reduce_fx) {
     case ReduceFx::kMean:
       e.value += value * weight;
@@ -82,10 +83,43 @@ void Results::visit(bool on_step, const std::function<void(const View&)>& visito
   }
 }
 
-void Results::synchronize(const Reduce& reduce) {
-  for (Entry& entry : entries_) {
-    if (entry.fresh || entry.reduced || !*entry.options.on_epoch) continue;
-    if (!entry.options.sync_dist || entry.options.rank_zero_only) continue;
+/// A line for each value that is to be reduced: its options, hook and name.
+std::string Results::values_to_reduce() const {
+  std::string lines;
+  for (const Entry& entry : entries_) {
+    const LogOptions& o = entry.options;
+    if (entry.fresh || entry.reduced || !*o.on_epoch || !o.sync_dist || o.rank_zero_only) continue;
+    lines += fmt::format("{:d}{:d}{:d}{:d} {} {}\n", *o.on_step, o.prog_bar, o.logger,
+                         static_cast<int>(o.reduce_fx), entry.hook, entry.name);
+  }
+  return lines;
+}
+
+Results::Entry& Results::entry_to_reduce(std::string_view line) {
+  LogOptions options;
+  options.on_step = line[0] == '1';
+  options.on_epoch = true;
+  options.prog_bar = line[1] == '1';
+  options.logger = line[2] == '1';
+  options.sync_dist = true;
+  options.reduce_fx = static_cast<ReduceFx>(line[3] - '0');
+  constexpr std::size_t kHook = 5;
+  const std::size_t space = line.find(' ', kHook);
+  const std::string hook(line.substr(kHook, space - kHook));
+  Entry& made = entry(hook.c_str(), line.substr(space + 1), options);
+  made.fresh = false;
+  return made;
+}
+
+void Results::synchronize(const Reduce& reduce, const FromRankZero& broadcast) {
+  if (synchronized_) return;
+  synchronized_ = true;
+  // Rank 0 has rows where any process has.
+  const std::string lines = broadcast(values_to_reduce());
+  for (std::size_t begin = 0; begin < lines.size();) {
+    const std::size_t end = lines.find('\n', begin);
+    Entry& entry = entry_to_reduce(std::string_view(lines).substr(begin, end - begin));
+    begin = end + 1;
     if (entry.options.reduce_fx == ReduceFx::kMean) {
       double both[] = {entry.value, entry.weight};
       reduce(both, ReduceFx::kSum);
@@ -99,6 +133,7 @@ void Results::synchronize(const Reduce& reduce) {
 }
 
 void Results::reset() {
+  synchronized_ = false;
   for (Entry& entry : entries_) clear(entry);
 }
 
@@ -127,6 +162,7 @@ Value Results::state() const {
 
 void Results::load_state(const Value& state) {
   entries_.clear();
+  synchronized_ = false;
   for (const Value& item : state.items()) {
     LogOptions options;
     options.on_step = item.at("on_step").as_bool();
@@ -142,6 +178,7 @@ void Results::load_state(const Value& state) {
     made.weight = item.at("weight").as_float();
     made.fresh = item.at("fresh").as_bool();
     made.reduced = item.at("reduced").as_bool();
+    synchronized_ = synchronized_ || made.reduced;
   }
 }
 

@@ -32,6 +32,8 @@ struct LogOptions {
 
 /// Sums, minima or maxima over all processes, in place.
 using Reduce = std::function<void(std::span<double>, ReduceFx)>;
+/// Rank 0's text.
+using FromRankZero = std::function<std::string(std::string)>;
 
 /// What the hooks of a loop have logged: each value of a step, and the epoch's accumulated one.
 class Results {
@@ -56,8 +58,9 @@ class Results {
   };
   /// The values of the step, or those of the epoch, in the order of their first logging.
   void visit(bool on_step, const std::function<void(const View&)>& visitor);
-  /// Reduces the epoch's values over all processes, once; those with sync_dist.
-  void synchronize(const Reduce& reduce);
+  /// Reduces the epoch's values over all processes, once; those with sync_dist. A process without a
+  /// row in the epoch has logged nothing, and takes part with values that change nothing.
+  void synchronize(const Reduce& reduce, const FromRankZero& broadcast);
   void reset();
 
   /// Everything accumulated, for an exact resume.
@@ -79,10 +82,13 @@ class Results {
   };
 
   Entry& entry(const char* hook, std::string_view name, const LogOptions& options);
+  std::string values_to_reduce() const;
+  Entry& entry_to_reduce(std::string_view line);
   static double epoch_value(const Entry& entry);
   static void clear(Entry& entry);
 
   bool training_;
+  bool synchronized_ = false;  ///< nothing to reduce since
   std::vector<Entry> entries_;
 };
 

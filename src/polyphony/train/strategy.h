@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <polyphony/data/dataset.h>
+#include <polyphony/dist/launch.h>
 #include <polyphony/optim/optimizer.h>
 #include <polyphony/train/results.h>
 
@@ -36,6 +39,8 @@ class Strategy {
   virtual void setup(Task&) {}
   /// After the last one, also after an error.
   virtual void teardown() {}
+  /// This process ends by an error; the others are told why.
+  virtual void fail(const std::exception& /*error*/) {}
 
   virtual at::Tensor training_step(Task& task, const data::Batch& batch, std::int64_t index,
                                    GradientSync sync);
@@ -66,8 +71,15 @@ class Strategy {
   virtual at::Tensor gather_rows(const at::Tensor& rows, const at::Tensor& index);
 };
 
-/// What `strategy`, `devices`, `accelerator` and `num_nodes` ask for.
-/// @throws ConfigError where this build or machine cannot do it
+/// What `strategy`, `devices`, `accelerator` and `num_nodes` ask for, as one of the processes that
+/// the environment names (dist/world.h). Waits until all of them have come.
+/// @throws ConfigError where this build or machine cannot do it, or the options contradict the
+/// environment
 std::unique_ptr<Strategy> make_strategy(const TrainerOptions& options);
+
+/// What `dist::launch` has to start before `make_strategy` can join it; nullopt where the options
+/// ask for one process, or others have started them all.
+/// @param threads  for all processes together; 0: one for each processor
+std::optional<dist::LaunchOptions> processes_to_launch(const TrainerOptions& options, int threads);
 
 }  // namespace polyphony::train

@@ -50,9 +50,10 @@ Trainer::Trainer(TrainerOptions options, fs::path root, TrainerParts parts)
   std::stable_partition(order_.begin(), order_.end(),
                         [](const Callback* callback) { return !callback->saves_checkpoints(); });
   if (!strategy_->is_global_zero()) parts_.loggers.clear();
-  log_ = std::make_unique<MetricLog>(parts_.loggers, [this](std::span<double> values, ReduceFx fx) {
-    strategy_->reduce(values, fx);
-  });
+  log_ = std::make_unique<MetricLog>(
+      parts_.loggers,
+      [this](std::span<double> values, ReduceFx fx) { strategy_->reduce(values, fx); },
+      [this](std::string text) { return strategy_->broadcast(std::move(text)); });
 }
 
 Trainer::~Trainer() = default;
@@ -68,6 +69,7 @@ void Trainer::run(Task& task, const std::function<void()>& work) {
   } catch (const std::exception& error) {
     for (Callback* callback : order_) callback->on_exception(*this, error);
     for (const auto& logger : parts_.loggers) logger->finalize("failed");
+    strategy_->fail(error);
     strategy_->teardown();
     fitting_ = sanity_checking_ = false;
     task.set_trainer(nullptr);

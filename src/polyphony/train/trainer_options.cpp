@@ -53,6 +53,8 @@ void describe_machine(TrainerOptions& o, config::Fields& f) {
   f("strategy", o.strategy, "how a run is spread over processes");
   f("num_nodes", o.num_nodes, "hosts of a distributed run");
   f.check("num_nodes", o.num_nodes >= 1, "at least 1");
+  f("dist_timeout", o.dist_timeout, "seconds within which a lost process ends the others");
+  f.check("dist_timeout", o.dist_timeout >= 1, "at least 1");
   f("profiler", o.profiler, "simple: a table of where the time went; pytorch: a Chrome trace");
 }
 

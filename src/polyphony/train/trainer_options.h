@@ -10,7 +10,8 @@
 namespace polyphony::train {
 
 enum class Accelerator { kAuto, kCpu, kGpu };
-enum class StrategyName { kAuto, kSingle, kDdp };
+/// kDdpUnused: ddp, and some parameters may go without a gradient.
+enum class StrategyName { kAuto, kSingle, kDdp, kDdpUnused };
 enum class ClipAlgorithm { kNorm, kValue };
 enum class ProfilerName { kNone, kSimple, kPytorch };
 
@@ -46,6 +47,7 @@ struct TrainerOptions {
   Devices devices;
   StrategyName strategy = StrategyName::kAuto;
   int num_nodes = 1;
+  double dist_timeout = 60;
   ProfilerName profiler = ProfilerName::kNone;
 
   void describe(config::Fields& f);
@@ -71,7 +73,9 @@ struct polyphony::config::EnumNames<polyphony::train::StrategyName> {
   static constexpr std::pair<const char*, polyphony::train::StrategyName> kTable[] = {
       {"auto", polyphony::train::StrategyName::kAuto},
       {"single", polyphony::train::StrategyName::kSingle},
-      {"ddp", polyphony::train::StrategyName::kDdp}};
+      {"ddp", polyphony::train::StrategyName::kDdp},
+      {"ddp_find_unused_parameters_true", polyphony::train::StrategyName::kDdpUnused},
+      {"ddp_find_unused_parameters_false", polyphony::train::StrategyName::kDdp}};
 };
 template <>
 struct polyphony::config::EnumNames<polyphony::train::ClipAlgorithm> {

@@ -34,6 +34,7 @@
 #include <polyphony/dist/world.h>
 #include <polyphony/models/multi_modal_transformer.h>
 #include <polyphony/optim/adamw.h>
+#include <polyphony/tensor/seed.h>
 
 namespace polyphony::dist {
 namespace {
@@ -125,7 +126,7 @@ double train_step(models::MultiModalTransformer& model, optim::Optimizer& optimi
 void train(const Arguments& arguments) {
   const std::int64_t rows = std::stol(arguments.at(1)), steps = std::stol(arguments.at(2)),
                      parts = std::stol(arguments.at(3));
-  at::set_num_threads(1);
+  tensor::set_up_compute(1, tensor::Determinism::kOff);
   const World place = world();
   // Ranks begin with different weights: only the first broadcast makes them equal.
   at::manual_seed(static_cast<std::uint64_t>(7 + place.rank));
@@ -247,20 +248,24 @@ void spin_at_one(int rank) {
   while (on) std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 
-int launch_others(const Arguments& arguments) {
+int run(const std::string& mode, const Arguments& arguments);
+
+void launch_others(const Arguments& arguments) {
   LaunchOptions options;
   options.devices = std::stoi(arguments.at(0));
   options.timeout = std::chrono::milliseconds(std::stoi(arguments.at(1)));
   if (const char* nodes = std::getenv("NUM_NODES")) options.num_nodes = std::atoi(nodes);
   setenv("DIST_TIMEOUT_MS", arguments.at(1).c_str(), 1);
-  options.command = {std::filesystem::read_symlink("/proc/self/exe").string()};
-  options.command.insert(options.command.end(), arguments.begin() + 2, arguments.end());
-  return launch(options, process_environment());
+  const std::vector<std::string> rest(arguments.begin() + 3, arguments.end());
+  launch(options, process_environment(), [&] {
+    if (const int code = run(arguments.at(2), rest); code != 0) std::_Exit(code);
+  });
 }
 
 int run(const std::string& mode, const Arguments& arguments) {
-  if (mode == "launch") return launch_others(arguments);
-  if (mode == "train") {
+  if (mode == "launch") {
+    launch_others(arguments);
+  } else if (mode == "train") {
     train(arguments);
   } else if (mode == "collectives") {
     collectives();
