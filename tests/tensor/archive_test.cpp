@@ -159,15 +159,15 @@ TEST(Archive, ReadsWhatTorchSaveWrote) {
 }
 
 TEST(Archive, TorchLoadReadsWhatWasSaved) {
-  if (std::system("python3 -c 'import torch' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "python3 has no torch here";
+  if (std::system("/usr/bin/python3 -c 'import torch' 2>/dev/null") != 0) {
+    GTEST_SKIP() << "/usr/bin/python3 has no torch: install Debian's python3-torch";
   }
   save_archive(place("python.ckpt"), sample());
   const std::string code =
       "import torch; d = torch.load('" + place("python.ckpt").string() +
       "'); assert d['tuple'] == (0.9, True) and d['list'][0] == 2**40 and d['none'] is None;"
       "assert d['weight'].tolist() == [[1, 4], [2, 5], [3, 6]]";
-  EXPECT_EQ(std::system(("python3 -c \"" + code + "\"").c_str()), 0);
+  EXPECT_EQ(std::system(("/usr/bin/python3 -c \"" + code + "\"").c_str()), 0);
 }
 
 }  // namespace

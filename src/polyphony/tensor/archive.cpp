@@ -172,7 +172,7 @@ Value load_archive(const std::filesystem::path& path) {
         damaged(path, "a tensor is shorter than it says");
       }
       at::Tensor tensor = at::empty({ref.elements}, ref.type);
-      std::memcpy(tensor.data_ptr(), storage.get(), tensor.nbytes());
+      if (ref.elements > 0) std::memcpy(tensor.data_ptr(), storage.get(), tensor.nbytes());
       return tensor;
     };
     return unpickle(pickled, load, path.string());
