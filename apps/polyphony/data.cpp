@@ -117,16 +117,16 @@ void write_features(const std::string& manifest_path, const std::string& out) {
 void add_data_commands(CLI::App& app) {
   CLI::App* data = app.add_subcommand("data", "prepare and check data");
   data->require_subcommand(1);
-  static const std::map<std::string, FilletsLanguage> languages = {{"cs", FilletsLanguage::kCzech},
-                                                                   {"nl", FilletsLanguage::kDutch},
-                                                                   {"all", FilletsLanguage::kAll}};
+  static const std::map<std::string, FilletsLanguage> kLanguages = {{"cs", FilletsLanguage::kCzech},
+                                                                    {"nl", FilletsLanguage::kDutch},
+                                                                    {"all", FilletsLanguage::kAll}};
 
   CLI::App* fillets =
       data->add_subcommand("fillets", "manifest of the dialogue of Fish Fillets NG");
   auto source = std::make_shared<FilletsArguments>();
   fillets->add_option("--out", source->out, "folder for manifest.csv")->required();
   fillets->add_option("--language", source->options.language, "cs, nl or all (default)")
-      ->transform(CLI::CheckedTransformer(languages));
+      ->transform(CLI::CheckedTransformer(kLanguages));
   fillets->add_option("--root", source->options.root, "where the game's data is installed");
   fillets->callback([source] { write_fillets(*source); });
 

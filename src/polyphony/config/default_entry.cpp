@@ -91,7 +91,7 @@ std::string take_package(const std::string& text, DefaultEntry& entry) {
 
 std::string DefaultEntry::group_path() const {
   const std::string written = group ? *group : name.value_or("");
-  const std::string path = group ? without_slash(written) : folder_of(without_slash(written));
+  std::string path = group ? without_slash(written) : folder_of(without_slash(written));
   if (written.starts_with('/') || base_dir.empty()) return path;
   return path.empty() ? base_dir : base_dir + "/" + path;
 }
@@ -127,7 +127,7 @@ std::string DefaultEntry::final_package(bool use_header, bool legacy) const {
 }
 
 std::string DefaultEntry::key(bool legacy) const {
-  const std::string path = group_path();
+  std::string path = group_path();
   const std::string actual = final_package(false, legacy);
   if (dotted(path) == actual) return path;
   return path + "@" + (actual.empty() ? "_global_" : actual);

@@ -103,12 +103,11 @@ class Resolver {
 
   /// Marks a text as being evaluated: meeting it again is a circle.
   struct Active {
-    Active(Resolver& resolver, const Node& node, const KeyPath& at)
-        : resolver_(resolver), node_(&node) {
-      fresh_ = resolver.active_.insert(node_).second;
-      if (!fresh_ || ++resolver.depth_ > kMaxDepth) {
-        if (fresh_) leave();
-        resolver.fail("InterpolationResolutionError", "Recursive interpolation detected", node, at,
+    Active(Resolver& by, const Node& of, const KeyPath& at) : resolver(by), node(&of) {
+      fresh = resolver.active_.insert(node).second;
+      if (!fresh || ++resolver.depth_ > kMaxDepth) {
+        if (fresh) leave();
+        resolver.fail("InterpolationResolutionError", "Recursive interpolation detected", of, at,
                       "break the circle");
       }
     }
@@ -116,12 +115,12 @@ class Resolver {
     Active(const Active&) = delete;
     Active& operator=(const Active&) = delete;
     void leave() {
-      --resolver_.depth_;
-      resolver_.active_.erase(node_);
+      --resolver.depth_;
+      resolver.active_.erase(node);
     }
-    Resolver& resolver_;
-    const Node* node_;
-    bool fresh_ = false;
+    Resolver& resolver;
+    const Node* node;
+    bool fresh = false;
   };
 
   [[noreturn]] void fail(const std::string& type, const std::string& fact, const Node& node,

@@ -349,11 +349,11 @@ class Parser {
 
   /// Counts how deep the text is nested: hostile input must not exhaust the stack.
   struct Nesting {
-    explicit Nesting(Parser& parser) : parser_(parser) {
-      if (++parser_.depth_ > kMaxNesting) parser_.fail("nested too deeply");
+    explicit Nesting(Parser& inside) : parser(inside) {
+      if (++parser.depth_ > kMaxNesting) parser.fail("nested too deeply");
     }
-    ~Nesting() { --parser_.depth_; }
-    Parser& parser_;
+    ~Nesting() { --parser.depth_; }
+    Parser& parser;
   };
 
   const std::string& text_;

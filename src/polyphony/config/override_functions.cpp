@@ -39,7 +39,7 @@ class Bound {
   /// @param positional  the names that positional arguments fill, in order
   /// @param named       the names that only a named argument fills
   Bound(std::string function, Arguments arguments, std::vector<std::string> positional,
-        std::vector<std::string> named = {})
+        const std::vector<std::string>& named = {})
       : function_(std::move(function)) {
     std::size_t next = 0;
     for (OverrideArgument& argument : arguments) {

@@ -44,7 +44,7 @@ Node env(const Arguments& arguments, ResolverScope& scope) {
 }
 
 Node now(const Arguments& arguments, ResolverScope& scope) {
-  static const std::tm start = [] {
+  static const std::tm kStart = [] {
     const std::time_t seconds = std::time(nullptr);
     std::tm local{};
     localtime_r(&seconds, &local);
@@ -54,7 +54,7 @@ Node now(const Arguments& arguments, ResolverScope& scope) {
   const std::optional<std::tm>& clock = scope.context().clock;
   std::array<char, 512> buffer{};
   const std::size_t size =
-      std::strftime(buffer.data(), buffer.size(), format.c_str(), clock ? &*clock : &start);
+      std::strftime(buffer.data(), buffer.size(), format.c_str(), clock ? &*clock : &kStart);
   return Node(std::string(buffer.data(), size));
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -14,6 +16,10 @@
 
 namespace polyphony::config {
 namespace {
+
+/// Types without rules of their own: ours, and JSON Schema's name.
+const std::map<std::string, std::string, std::less<>> kPlainTypes = {
+    {"bool", "boolean"}, {"null", "null"}, {"str", "string"}, {"dict", "object"}};
 
 using Json = nlohmann::ordered_json;
 
@@ -176,12 +182,8 @@ class Writer {
     if (text == "int" || text == "float") {
       schema["type"] = text == "int" ? "integer" : "number";
       add_rule(schema, rule);
-    } else if (text == "bool" || text == "null") {
-      schema["type"] = text == "bool" ? "boolean" : "null";
-    } else if (text == "str") {
-      schema["type"] = "string";
-    } else if (text == "dict") {
-      schema["type"] = "object";
+    } else if (const auto plain = kPlainTypes.find(text); plain != kPlainTypes.end()) {
+      schema["type"] = plain->second;
     } else if (is_kind(text)) {
       wanted_.insert(text);
       Json any = Json::array();
@@ -263,7 +265,7 @@ class Writer {
   std::set<std::string> wanted_;
 };
 
-std::string finished(Json schema, Writer& writer) {
+std::string finished(const Json& schema, Writer& writer) {
   Json whole = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}};
   whole.update(schema);
   whole["$defs"] = writer.definitions();
