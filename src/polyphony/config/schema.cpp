@@ -278,7 +278,7 @@ std::string class_schema(const RegisteredClass& entry) {
   Writer writer;
   Json schema = {{"title", entry.name}};
   schema.update(writer.class_mapping(entry));
-  return finished(std::move(schema), writer);
+  return finished(schema, writer);
 }
 
 std::string root_schema(const std::string& title, const std::vector<FieldDoc>& options) {
@@ -298,7 +298,7 @@ std::string root_schema(const std::string& title, const std::vector<FieldDoc>& o
        {{"accept_renamed",
          {{"type", "boolean"},
           {"description", "translate old options with a warning instead of refusing them"}}}}}};
-  return finished(std::move(schema), writer);
+  return finished(schema, writer);
 }
 
 }  // namespace polyphony::config

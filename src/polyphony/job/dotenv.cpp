@@ -127,7 +127,7 @@ class Reader {
     }
     if (end >= text_.size()) end = unescaped_end(quote);
     if (end - at_ - 1 < least) throw Malformed{};
-    const std::string inside(text_.substr(at_ + 1, end - at_ - 1));
+    std::string inside(text_.substr(at_ + 1, end - at_ - 1));
     while (at_ <= end) take();
     return inside;
   }
@@ -214,7 +214,7 @@ DotenvValues expand_dotenv(const std::vector<DotenvBinding>& bindings, const Env
   };
   const auto lookup = [&](const std::string& name) -> std::optional<std::string> {
     const bool file_first = precedence == DotenvPrecedence::kFile;
-    const auto first = file_first ? in_file(name) : env(name);
+    auto first = file_first ? in_file(name) : env(name);
     if (first) return first;
     return file_first ? env(name) : in_file(name);
   };

@@ -1,7 +1,6 @@
 #include <polyphony/record/host.h>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <ctime>
 #include <fstream>
 #include <iterator>
