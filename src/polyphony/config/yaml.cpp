@@ -318,9 +318,9 @@ std::string clean_text(std::string_view text, const std::shared_ptr<const std::s
 Node parse_yaml(std::string_view text, const std::string& source) {
   const auto name = std::make_shared<const std::string>(source);
   const std::string clean = clean_text(text, name);
-  const Pointer tree = compose_yaml(clean, name);
-  if (!tree) return Node();
-  Node root = Construction(name).node(*tree);
+  const YamlDocument document = compose_yaml(clean, name);
+  if (!document.root) return Node();
+  Node root = Construction(name).node(*document.root);
   reject_null_keys(root, "");
   if (!root.is_scalar()) check_interpolations(root);
   return root;

@@ -21,7 +21,13 @@ class Composer {
   Composer(std::string_view text, const std::shared_ptr<const std::string>& source)
       : scanner_(text, source), source_(source) {}
 
-  Pointer document() {
+  YamlDocument document() {
+    document_.root = root();
+    return std::move(document_);
+  }
+
+ private:
+  Pointer root() {
     const bool bare = !next_is({Token::kDirective, Token::kDocumentStart, Token::kStreamEnd});
     tags_ = {{"!", "!"}, {"!!", std::string(kYamlTag)}};
     while (!bare && scanner_.next_is(Token::kDocumentEnd)) scanner_.take();
@@ -45,7 +51,6 @@ class Composer {
                        "remove the second '---'", "", {source_, line + 1});
   }
 
- private:
   enum class Context { kFlow, kBlock, kBlockOrIndentless };
 
   [[noreturn]] void fail(const std::string& why) {
@@ -112,7 +117,10 @@ class Composer {
 
   void define(const std::string& anchor, const Pointer& tree) {
     if (anchor.empty()) return;
-    if (anchors_.emplace(anchor, tree).second) return;
+    if (anchors_.emplace(anchor, tree).second) {
+      document_.anchored.push_back(tree);
+      return;
+    }
     throw ComposeError("ComposerError", fmt::format("found duplicate anchor '{}'", anchor),
                        fmt::format("the first stands on line {}", anchors_.at(anchor)->line), "",
                        {source_, tree->line});
@@ -302,12 +310,20 @@ class Composer {
   std::shared_ptr<const std::string> source_;
   std::map<std::string, std::string> tags_;
   std::map<std::string, Pointer> anchors_;
+  YamlDocument document_;
   int depth_ = 0;
 };
 
 }  // namespace
 
-Pointer compose_yaml(std::string_view text, const std::shared_ptr<const std::string>& source) {
+YamlDocument::~YamlDocument() {
+  for (const YamlTree::Pointer& tree : anchored) {
+    tree->items.clear();
+    tree->entries.clear();
+  }
+}
+
+YamlDocument compose_yaml(std::string_view text, const std::shared_ptr<const std::string>& source) {
   return Composer(text, source).document();
 }
 

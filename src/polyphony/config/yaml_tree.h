@@ -26,11 +26,22 @@ struct YamlTree {
 
 inline constexpr std::string_view kYamlTag = "tag:yaml.org,2002:";
 
-/// Reads one document; a null pointer for an empty text.
+/// A document's nodes. An alias inside its own anchor makes a circle of owners, which the end of
+/// the document breaks.
+struct YamlDocument {
+  YamlTree::Pointer root;                   ///< null for an empty text
+  std::vector<YamlTree::Pointer> anchored;  ///< through which every circle leads
+
+  YamlDocument() = default;
+  YamlDocument(YamlDocument&&) = default;
+  YamlDocument& operator=(YamlDocument&&) = delete;
+  ~YamlDocument();
+};
+
+/// Reads one document.
 /// @param text  UTF-8 with '\n' line ends
 /// @throws ComposeError: ScannerError, ParserError, ComposerError, RecursionError
-YamlTree::Pointer compose_yaml(std::string_view text,
-                               const std::shared_ptr<const std::string>& source);
+YamlDocument compose_yaml(std::string_view text, const std::shared_ptr<const std::string>& source);
 
 /// The tag of an unquoted scalar ("int"): PyYAML's rules for YAML 1.1 with OmegaConf's float rule.
 std::string_view plain_scalar_tag(std::string_view text);
