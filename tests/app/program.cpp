@@ -55,7 +55,7 @@ void write_tone(const fs::path& path, double hertz) {
 
 }  // namespace
 
-Program::Program(const fs::path& folder, const std::vector<std::string>& arguments)
+RunningProgram::RunningProgram(const fs::path& folder, const std::vector<std::string>& arguments)
     : folder_(folder) {
   std::vector<char*> argv = {const_cast<char*>(POLYPHONY_BINARY)};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
@@ -69,16 +69,16 @@ Program::Program(const fs::path& folder, const std::vector<std::string>& argumen
   ::_exit(127);
 }
 
-Program::~Program() {
+RunningProgram::~RunningProgram() {
   if (pid_ > 0) {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
 }
 
-void Program::signal(int number) const { ::kill(pid_, number); }
+void RunningProgram::signal(int number) const { ::kill(pid_, number); }
 
-Ended Program::wait(std::chrono::seconds limit) {
+Ended RunningProgram::wait(std::chrono::seconds limit) {
   const auto until = std::chrono::steady_clock::now() + limit;
   int status = 0;
   while (::waitpid(pid_, &status, WNOHANG) == 0) {
@@ -91,7 +91,7 @@ Ended Program::wait(std::chrono::seconds limit) {
 }
 
 Ended run_program(const fs::path& folder, const std::vector<std::string>& arguments) {
-  return Program(folder, arguments).wait();
+  return RunningProgram(folder, arguments).wait();
 }
 
 fs::path write_tones(const fs::path& folder) {

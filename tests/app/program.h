@@ -14,13 +14,13 @@ struct Ended {
 };
 
 /// A running polyphony. It is killed with the object.
-class Program {
+class RunningProgram {
  public:
   /// @param folder  its working directory; the run store is logs/polyphony.db below it
-  Program(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
-  ~Program();
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
+  RunningProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
+  ~RunningProgram();
+  RunningProgram(const RunningProgram&) = delete;
+  RunningProgram& operator=(const RunningProgram&) = delete;
 
   void signal(int number) const;
   /// Waits for the end; kills it after `limit`.

@@ -88,9 +88,9 @@ TEST(Recorded, PredictsRowsWithoutLabels) {
 TEST(Recorded, AKilledRunKeepsEveryMetricLoggedBefore) {
   const fs::path folder = fresh("killed");
   const fs::path manifest = write_tones(folder);
-  Program program(folder,
-                  with(small_run("train", manifest), {"epochs=10000", "trainer.log_every_n_steps=1",
-                                                      "callbacks.early_stopping=null"}));
+  RunningProgram program(
+      folder, with(small_run("train", manifest), {"epochs=10000", "trainer.log_every_n_steps=1",
+                                                  "callbacks.early_stopping=null"}));
   const fs::path csv = folder / "run/metrics.csv";
   for (int i = 0; i < 3000 && (!fs::exists(csv) || fs::file_size(csv) < 4000); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
