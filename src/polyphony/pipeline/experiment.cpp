@@ -209,10 +209,6 @@ class Experiment {
   std::map<std::string, std::unique_ptr<data::Dataset>> rows_;  // by split
 };
 
-}  // namespace
-
-namespace {
-
 /// This process's part of the run.
 void run_rank(const Request& request, const config::Node& config, ExperimentOptions options) {
   std::unique_ptr<train::Strategy> strategy = train::make_strategy(options.trainer);
