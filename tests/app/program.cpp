@@ -1,31 +1,14 @@
 #include "app/program.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <map>
-#include <thread>
+#include <utility>
 
 namespace polyphony {
 namespace fs = std::filesystem;
 namespace {
-
-std::string text_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void redirect(const fs::path& path, int descriptor) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  ::dup2(file, descriptor);
-}
 
 /// RIFF header and 16-bit samples at 16 kHz.
 void write_tone(const fs::path& path, double hertz) {
@@ -55,43 +38,13 @@ void write_tone(const fs::path& path, double hertz) {
 
 }  // namespace
 
-RunningProgram::RunningProgram(const fs::path& folder, const std::vector<std::string>& arguments)
-    : folder_(folder) {
-  std::vector<char*> argv = {const_cast<char*>(POLYPHONY_BINARY)};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  pid_ = ::fork();
-  if (pid_ != 0) return;
-  redirect(folder / "out", STDOUT_FILENO);
-  redirect(folder / "err", STDERR_FILENO);
-  ::setenv("POLYPHONY_STORE", (folder / "logs/polyphony.db").c_str(), 1);
-  if (::chdir(folder.c_str()) == 0) ::execv(POLYPHONY_BINARY, argv.data());
-  ::_exit(127);
+Program polyphony_in(const fs::path& folder, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), POLYPHONY_BINARY);
+  return {std::move(arguments), folder, {{"POLYPHONY_STORE", folder / "logs/polyphony.db"}}};
 }
 
-RunningProgram::~RunningProgram() {
-  if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-}
-
-void RunningProgram::signal(int number) const { ::kill(pid_, number); }
-
-Ended RunningProgram::wait(std::chrono::seconds limit) {
-  const auto until = std::chrono::steady_clock::now() + limit;
-  int status = 0;
-  while (::waitpid(pid_, &status, WNOHANG) == 0) {
-    if (std::chrono::steady_clock::now() > until) ::kill(pid_, SIGKILL);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  pid_ = 0;
-  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return {code, text_of(folder_ / "out"), text_of(folder_ / "err")};
-}
-
-Ended run_program(const fs::path& folder, const std::vector<std::string>& arguments) {
-  return RunningProgram(folder, arguments).wait();
+Finished run_program(const fs::path& folder, std::vector<std::string> arguments) {
+  return polyphony_in(folder, std::move(arguments)).run();
 }
 
 fs::path write_tones(const fs::path& folder) {

@@ -41,8 +41,8 @@ std::vector<std::string> with(std::vector<std::string> arguments,
 TEST(Recorded, TrainingPredictsVotesAndStandsInTheStore) {
   const fs::path folder = fresh("whole");
   const fs::path manifest = write_tones(folder);
-  const Ended trained = run_program(folder, small_run("train", manifest));
-  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Finished trained = run_program(folder, small_run("train", manifest));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
   for (const char* file : {".hydra/config.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml",
                            "metrics.csv", "checkpoints/last.ckpt", "predictions/test.npy"}) {
     EXPECT_TRUE(fs::exists(folder / "run" / file)) << file;
@@ -58,13 +58,13 @@ TEST(Recorded, TrainingPredictsVotesAndStandsInTheStore) {
          "run/predictions/test.npy}\nsubmission_file: run/predictions/test.csv\n"
          "target_column_name: label\nvoted_logit: voted.npy\nvoted_file: voted.csv\n"
          "classes: [small, big, other]\n";
-  const Ended voted =
+  const Finished voted =
       run_program(folder, {"vote", "--config-path", folder.string(), "hydra.run.dir=vote"});
-  ASSERT_EQ(voted.code, 0) << voted.err;
+  ASSERT_EQ(voted.exit_code, 0) << voted.err;
   EXPECT_THAT(voted.out, HasSubstr("macro F1"));
   EXPECT_EQ(load_npy(folder / "voted.npy").values, logits.values);
 
-  const Ended runs = run_program(folder, {"runs", "--format", "json"});
+  const Finished runs = run_program(folder, {"runs", "--format", "json"});
   const auto listed = nlohmann::json::parse(runs.out);
   ASSERT_EQ(listed.size(), 2U);
   for (const auto& run : listed) {
@@ -77,26 +77,27 @@ TEST(Recorded, TrainingPredictsVotesAndStandsInTheStore) {
 TEST(Recorded, PredictsRowsWithoutLabels) {
   const fs::path folder = fresh("unlabelled");
   const fs::path manifest = write_tones(folder);
-  ASSERT_EQ(run_program(folder, small_run("train", manifest)).code, 0);
+  ASSERT_EQ(run_program(folder, small_run("train", manifest)).exit_code, 0);
   std::ofstream(folder / "new.csv") << "audio_path,split\ntest0big.wav,test\ntest1small.wav,test\n";
-  const Ended ended = run_program(folder, with(small_run("predict", folder / "new.csv"),
-                                               {"ckpt_path=run", "hydra.run.dir=predict"}));
-  ASSERT_EQ(ended.code, 0) << ended.err;
+  const Finished ended = run_program(folder, with(small_run("predict", folder / "new.csv"),
+                                                  {"ckpt_path=run", "hydra.run.dir=predict"}));
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_EQ(load_npy(folder / "predict/predictions/predictions.npy").shape.front(), 2);
 }
 
 TEST(Recorded, AKilledRunKeepsEveryMetricLoggedBefore) {
   const fs::path folder = fresh("killed");
   const fs::path manifest = write_tones(folder);
-  RunningProgram program(
+  const Program program = polyphony_in(
       folder, with(small_run("train", manifest), {"epochs=10000", "trainer.log_every_n_steps=1",
                                                   "callbacks.early_stopping=null"}));
+  const pid_t pid = program.start();
   const fs::path csv = folder / "run/metrics.csv";
   for (int i = 0; i < 3000 && (!fs::exists(csv) || fs::file_size(csv) < 4000); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  program.signal(SIGKILL);
-  EXPECT_EQ(program.wait().code, 128 + SIGKILL);
+  ::kill(pid, SIGKILL);
+  EXPECT_EQ(program.finish(pid).exit_code, 128 + SIGKILL);
   const record::Store store(folder / "logs/polyphony.db", record::StoreMode::kExisting);
   const auto runs = store.runs();
   ASSERT_EQ(runs.size(), 1U);
@@ -116,7 +117,7 @@ TEST(Recorded, AFailedRunKeepsItsError) {
   const fs::path folder = fresh("failed");
   const fs::path manifest = write_tones(folder);
   fs::remove(folder / "train3big.wav");
-  EXPECT_NE(run_program(folder, small_run("train", manifest)).code, 0);
+  EXPECT_NE(run_program(folder, small_run("train", manifest)).exit_code, 0);
   const record::Store store(folder / "logs/polyphony.db", record::StoreMode::kExisting);
   const auto runs = store.runs();
   ASSERT_EQ(runs.size(), 1U);

@@ -34,8 +34,8 @@ class WrongInput : public testing::Test {
                       const std::vector<std::string>& parts, const std::string& verb = "train") {
     std::vector<std::string> arguments = small_run(verb, manifest_);
     arguments.insert(arguments.end(), more.begin(), more.end());
-    const Ended ended = run_program(folder_, arguments);
-    EXPECT_EQ(ended.code, static_cast<int>(code)) << ended.out << ended.err;
+    const Finished ended = run_program(folder_, arguments);
+    EXPECT_EQ(ended.exit_code, static_cast<int>(code)) << ended.out << ended.err;
     for (const std::string& part : parts) EXPECT_THAT(ended.err, HasSubstr(part));
   }
 
@@ -43,9 +43,9 @@ class WrongInput : public testing::Test {
 };
 
 TEST_F(WrongInput, MissingConfigurationNamesTheSearchPath) {
-  const Ended ended =
+  const Finished ended =
       run_program(folder_, {"train", "--config-path", folder_.string(), "--config-name", "nope"});
-  EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kConfig));
+  EXPECT_EQ(ended.exit_code, static_cast<int>(ExitCode::kConfig));
   EXPECT_THAT(ended.err, HasSubstr("nope"));
   EXPECT_THAT(ended.err, HasSubstr(folder_.string()));
 }
@@ -152,13 +152,13 @@ TEST_F(WrongInput, VotesOfOtherWeightsThanOneSayTheSum) {
                                             "submission_file: manifest.csv\n"
                                             "target_column_name: label\nvoted_logit: v.npy\n"
                                             "voted_file: v.csv\n";
-  const Ended ended = run_program(folder_, {"vote", "--config-path", ".", "hydra.run.dir=run"});
-  EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kConfig));
+  const Finished ended = run_program(folder_, {"vote", "--config-path", ".", "hydra.run.dir=run"});
+  EXPECT_EQ(ended.exit_code, static_cast<int>(ExitCode::kConfig));
   EXPECT_THAT(ended.err, HasSubstr("sum to 0.9"));
 }
 
 TEST_F(WrongInput, UnknownVerbIsAUsageError) {
-  EXPECT_EQ(run_program(folder_, {"trian"}).code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_EQ(run_program(folder_, {"trian"}).exit_code, static_cast<int>(ExitCode::kUsage));
 }
 
 }  // namespace
