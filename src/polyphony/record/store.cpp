@@ -12,6 +12,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/record/host.h>
+#include <polyphony/record/sqlite.h>
 
 namespace polyphony::record {
 namespace fs = std::filesystem;
@@ -42,97 +43,6 @@ constexpr const char* kRunColumns =
     "id, name, directory, state, error, host, pid, git_commit, git_dirty, command, config_yaml, "
     "overrides, seed, started, ended, duration";
 
-[[noreturn]] void fail(sqlite3* db, int code, const fs::path& path) {
-  const std::string reason = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
-  const std::string what = fmt::format("{}: run store: {}", path.string(), reason);
-  switch (code & 0xff) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      throw IoError(what,
-                    "the file is damaged or no run store: move it aside (with its -wal and -shm "
-                    "files) and a new one is made, or name another with POLYPHONY_STORE");
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      throw IoError(what, "another process holds the file for long; wait for it or end it");
-    case SQLITE_FULL:
-      throw IoError(what, "the disk is full: free some space");
-    default:
-      throw IoError(what,
-                    "check that its directory exists, can be written to and is not full, or name "
-                    "another file with POLYPHONY_STORE");
-  }
-}
-
-/// A prepared statement; one use binds from the first parameter on.
-class Statement {
- public:
-  Statement(sqlite3* db, const fs::path& path, const std::string& sql) : db_(db), path_(path) {
-    check(sqlite3_prepare_v3(db, sql.c_str(), -1, SQLITE_PREPARE_PERSISTENT, &handle_, nullptr));
-  }
-  ~Statement() { sqlite3_finalize(handle_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& bind(const std::string& text) {
-    check(sqlite3_bind_text64(handle_, ++bound_, text.data(), text.size(), SQLITE_TRANSIENT,
-                              SQLITE_UTF8));
-    return *this;
-  }
-  Statement& bind(std::int64_t value) {
-    check(sqlite3_bind_int64(handle_, ++bound_, value));
-    return *this;
-  }
-  Statement& bind(double value) {
-    check(sqlite3_bind_double(handle_, ++bound_, value));
-    return *this;
-  }
-  template <typename T>
-  Statement& bind(const std::optional<T>& value) {
-    if (value) return bind(*value);
-    check(sqlite3_bind_null(handle_, ++bound_));
-    return *this;
-  }
-
-  /// True while there is a row.
-  bool step() {
-    const int code = sqlite3_step(handle_);
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) {
-      sqlite3_reset(handle_);
-      fail(db_, code, path_);
-    }
-    return false;
-  }
-  /// Runs a statement that answers nothing, ready for the next use.
-  void run() {
-    step();
-    reset();
-  }
-  void reset() {
-    sqlite3_reset(handle_);
-    bound_ = 0;
-  }
-
-  bool is_null(int column) { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
-  std::int64_t integer(int column) { return sqlite3_column_int64(handle_, column); }
-  double real(int column) { return sqlite3_column_double(handle_, column); }
-  std::string text(int column) {
-    const auto* bytes = sqlite3_column_text(handle_, column);
-    if (bytes == nullptr) return {};
-    const int size = sqlite3_column_bytes(handle_, column);
-    return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)};
-  }
-
- private:
-  void check(int code) {
-    if (code != SQLITE_OK) fail(db_, code, path_);
-  }
-  sqlite3* db_;
-  const fs::path& path_;
-  sqlite3_stmt* handle_ = nullptr;
-  int bound_ = 0;
-};
-
 }  // namespace
 
 struct Store::Database {
@@ -148,7 +58,7 @@ struct Store::Database {
   }
   void execute(const std::string& sql) const {
     const int code = sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr);
-    if (code != SQLITE_OK) fail(handle, code, path);
+    if (code != SQLITE_OK) fail_sqlite(handle, code, path);
   }
   void roll_back() const {
     if (sqlite3_get_autocommit(handle) == 0) {
@@ -180,7 +90,7 @@ void Store::Database::open(StoreMode mode) {
   }
   const int create = mode == StoreMode::kCreate ? SQLITE_OPEN_CREATE : 0;
   const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | create, nullptr);
-  if (code != SQLITE_OK) fail(handle, code, path);
+  if (code != SQLITE_OK) fail_sqlite(handle, code, path);
   sqlite3_busy_timeout(handle, 10'000);
   if (mode == StoreMode::kCreate) {
     if (sqlite3_db_readonly(handle, "main") == 1) {
