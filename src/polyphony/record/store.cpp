@@ -1,9 +1,6 @@
 #include <polyphony/record/store.h>
 
-#include <array>
-#include <cmath>
 #include <cstdlib>
-#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,180 +8,35 @@
 #include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/config/yaml.h>
+#include <polyphony/record/config_leaves.h>
 #include <polyphony/record/host.h>
-#include <polyphony/record/sqlite.h>
+#include <polyphony/record/store_database.h>
 
 namespace polyphony::record {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::array<std::pair<const char*, State>, 4> kStates = {
-    {{"running", State::kRunning},
-     {"finished", State::kFinished},
-     {"failed", State::kFailed},
-     {"interrupted", State::kInterrupted}}};
-
-/// kMigrations[v] brings a file of schema version v to v + 1.
-constexpr std::array<const char*, Store::kSchemaVersion> kMigrations = {R"sql(
-CREATE TABLE runs(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, directory TEXT NOT NULL,
-  state TEXT NOT NULL CHECK(state IN ('running', 'finished', 'failed', 'interrupted')),
-  error TEXT NOT NULL DEFAULT '', host TEXT NOT NULL, pid INTEGER NOT NULL, git_commit TEXT,
-  git_dirty INTEGER NOT NULL, command TEXT NOT NULL, config_yaml TEXT NOT NULL,
-  overrides TEXT NOT NULL, seed INTEGER, started REAL NOT NULL, ended REAL, duration REAL);
--- SQLite has no NaN: it is stored as NULL
-CREATE TABLE metrics(
-  run_id INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL, step INTEGER NOT NULL,
-  epoch INTEGER NOT NULL, wall_time REAL NOT NULL, value REAL);
-CREATE INDEX metrics_of_run ON metrics(run_id, name);
-)sql"};
-
-constexpr const char* kRunColumns =
-    "id, name, directory, state, error, host, pid, git_commit, git_dirty, command, config_yaml, "
-    "overrides, seed, started, ended, duration";
-
-}  // namespace
-
-struct Store::Database {
-  fs::path path;
-  sqlite3* handle = nullptr;
-  std::unique_ptr<Statement> begin_log, insert_metric, commit;
-
-  ~Database() {
-    begin_log.reset();
-    insert_metric.reset();
-    commit.reset();
-    sqlite3_close(handle);
-  }
-  void execute(const std::string& sql) const {
-    const int code = sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr);
-    if (code != SQLITE_OK) fail_sqlite(handle, code, path);
-  }
-  void roll_back() const {
-    if (sqlite3_get_autocommit(handle) == 0) {
-      sqlite3_exec(handle, "ROLLBACK", nullptr, nullptr, nullptr);
-    }
-  }
-  std::int64_t number(const std::string& sql) const {
-    Statement statement(handle, path, sql);
-    return statement.step() ? statement.integer(0) : 0;
-  }
-  void open(StoreMode mode);
-  void migrate() const;
-};
-
-void Store::Database::open(StoreMode mode) {
-  std::error_code error;
-  if (mode == StoreMode::kExisting && !fs::exists(path, error)) {
-    throw IoError(fmt::format("{}: no run store here", path.string()),
-                  "start in the directory that the runs were started in, or name the file with "
-                  "--store or POLYPHONY_STORE; the first run makes it");
-  }
-  if (mode == StoreMode::kCreate && path.has_parent_path()) {
-    fs::create_directories(path.parent_path(), error);
-    if (error) {
-      throw IoError(fmt::format("{}: cannot make the run store's directory: {}",
-                                path.parent_path().string(), error.message()),
-                    "check the permissions, or name another file with POLYPHONY_STORE");
-    }
-  }
-  const int create = mode == StoreMode::kCreate ? SQLITE_OPEN_CREATE : 0;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | create, nullptr);
-  if (code != SQLITE_OK) fail_sqlite(handle, code, path);
-  sqlite3_busy_timeout(handle, 10'000);
-  if (mode == StoreMode::kCreate) {
-    if (sqlite3_db_readonly(handle, "main") == 1) {
-      throw IoError(fmt::format("{}: run store: the file cannot be written to", path.string()),
-                    "check its permissions, or name another file with POLYPHONY_STORE");
-    }
-    execute("PRAGMA journal_mode=WAL");
-  }
-  execute("PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON");
-  migrate();
+std::string dump(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-void Store::Database::migrate() const {
-  const auto version = [this] { return number("PRAGMA user_version"); };
-  if (version() < kSchemaVersion) {
-    execute("BEGIN IMMEDIATE");
-    try {
-      // Read again: another process may have migrated while this one waited.
-      if (version() == 0 && number("SELECT count(*) FROM sqlite_master") > 0) {
-        throw IoError(fmt::format("{}: an SQLite file, but no run store", path.string()),
-                      "name another file with POLYPHONY_STORE");
-      }
-      for (std::int64_t v = version(); v < kSchemaVersion; ++v) {
-        execute(kMigrations.at(static_cast<std::size_t>(v)));
-        execute(fmt::format("PRAGMA user_version={}", v + 1));
-      }
-      execute("COMMIT");
-    } catch (...) {
-      roll_back();
-      throw;
-    }
-  }
-  if (version() > kSchemaVersion) {
-    throw IoError(fmt::format("{}: run store of schema version {}, this program knows up to {}",
-                              path.string(), version(), kSchemaVersion),
-                  "it was written by a newer polyphony: update this one, or name another file with "
-                  "POLYPHONY_STORE");
-  }
+std::string json_object(const Pairs& pairs) {
+  auto json = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : pairs) json[name] = value;
+  return dump(json);
 }
 
-namespace {
-
-Run read_run(Statement& row, const std::string& this_host) {
-  Run run;
-  run.id = row.integer(0);
-  run.name = row.text(1);
-  run.directory = row.text(2);
-  run.state = parse_state(row.text(3)).value_or(State::kFailed);
-  run.error = row.text(4);
-  run.host = row.text(5);
-  run.pid = row.integer(6);
-  if (!row.is_null(7)) run.git_commit = row.text(7);
-  run.git_dirty = row.integer(8) != 0;
-  run.command = row.text(9);
-  run.config_yaml = row.text(10);
-  const auto overrides = nlohmann::json::parse(row.text(11), nullptr, false);
-  if (overrides.is_array()) {
-    for (const auto& item : overrides) {
-      if (item.is_string()) run.overrides.push_back(item.get<std::string>());
-    }
+/// The leaves of a configuration; none where the text is no YAML.
+std::vector<ConfigValue> leaves_of(const std::string& yaml) {
+  try {
+    return config_leaves(config::parse_yaml(yaml, "the run's configuration"));
+  } catch (const ConfigError&) {
+    return {};
   }
-  if (!row.is_null(12)) run.seed = row.integer(12);
-  run.started = row.real(13);
-  if (!row.is_null(14)) run.ended = row.real(14);
-  if (!row.is_null(15)) run.duration = row.real(15);
-  if (run.state == State::kRunning && run.host == this_host &&
-      !process_alive(run.pid, run.started)) {
-    run.state = State::kInterrupted;
-    run.died = true;
-  }
-  return run;
-}
-
-Metric read_metric(Statement& row) {
-  return {row.text(0), row.integer(1), row.integer(2), row.real(3),
-          row.is_null(4) ? std::numeric_limits<double>::quiet_NaN() : row.real(4)};
-}
-
-std::vector<Metric> read_metrics(Statement& statement) {
-  std::vector<Metric> metrics;
-  while (statement.step()) metrics.push_back(read_metric(statement));
-  return metrics;
 }
 
 }  // namespace
-
-const char* to_string(State state) { return kStates.at(static_cast<std::size_t>(state)).first; }
-
-std::optional<State> parse_state(const std::string& text) {
-  for (const auto& [name, state] : kStates) {
-    if (text == name) return state;
-  }
-  return std::nullopt;
-}
 
 Store::Store(const fs::path& path, StoreMode mode) : database_(std::make_unique<Database>()) {
   database_->path = path;
@@ -197,93 +49,180 @@ Store& Store::operator=(Store&&) noexcept = default;
 const fs::path& Store::path() const { return database_->path; }
 
 std::int64_t Store::begin(const RunInfo& info) {
-  Statement insert(database_->handle, database_->path,
-                   "INSERT INTO runs(name, directory, state, host, pid, git_commit, git_dirty, "
-                   "command, config_yaml, overrides, seed, started) "
-                   "VALUES(?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  const nlohmann::json overrides = info.overrides;
-  insert.bind(info.name).bind(info.directory.string()).bind(info.host).bind(info.pid);
-  insert.bind(info.git_commit).bind(std::int64_t{info.git_dirty}).bind(info.command);
-  insert.bind(info.config_yaml);
-  insert.bind(overrides.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  insert.bind(info.seed).bind(now());
-  insert.run();
-  return sqlite3_last_insert_rowid(database_->handle);
+  const Database& db = *database_;
+  std::int64_t run = 0;
+  db.transaction([&] {
+    Statement insert(
+        db.handle, db.path,
+        "INSERT INTO runs(name, directory, state, host, pid, git_commit, git_dirty, command, "
+        "config_yaml, overrides, seed, started, verb, group_name, notes, heartbeat, git_diff, "
+        "git_remote, environment, system, hyper_parameters, model_summary, source) "
+        "VALUES(?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?12, ?13, ?14, ?11, ?15, ?16, ?17, "
+        "?18, ?19, ?20, ?21)");
+    insert.bind(info.name).bind(info.directory.string()).bind(info.host).bind(info.pid);
+    insert.bind(info.git_commit).bind(std::int64_t{info.git_dirty}).bind(info.command);
+    insert.bind(info.config_yaml).bind(dump(info.overrides)).bind(info.seed);
+    insert.bind(now()).bind(info.verb).bind(info.group).bind(info.notes);
+    insert.bind(info.git_diff).bind(info.git_remote).bind(json_object(info.environment));
+    insert.bind(json_object(info.system)).bind(json_object(info.hyper_parameters));
+    insert.bind(info.model_summary).bind(info.source.empty() ? "polyphony" : info.source);
+    insert.run();
+    run = sqlite3_last_insert_rowid(db.handle);
+    Statement tag(db.handle, db.path, "INSERT OR IGNORE INTO tags VALUES(?, ?)");
+    for (const std::string& text : info.tags) tag.bind(run).bind(text).run();
+    Statement leaf(db.handle, db.path, "INSERT OR REPLACE INTO config_values VALUES(?, ?, ?, ?)");
+    for (const ConfigValue& value : leaves_of(info.config_yaml)) {
+      leaf.bind(run).bind(value.key).bind(value.value).bind(value.number).run();
+    }
+  });
+  return run;
 }
 
 void Store::log(std::int64_t run, std::span<const Metric> metrics) {
   if (metrics.empty()) return;
   Database& db = *database_;
-  if (!db.commit) {
-    db.begin_log = std::make_unique<Statement>(db.handle, db.path, "BEGIN IMMEDIATE");
-    db.insert_metric = std::make_unique<Statement>(db.handle, db.path,
-                                                   "INSERT INTO metrics(run_id, name, step, epoch, "
-                                                   "wall_time, value) VALUES(?, ?, ?, ?, ?, ?)");
-    db.commit = std::make_unique<Statement>(db.handle, db.path, "COMMIT");
+  if (!db.insert_metric) {
+    db.insert_metric = std::make_unique<Statement>(
+        db.handle, db.path,
+        "INSERT INTO metrics(run_id, name, step, epoch, wall_time, value) VALUES(?, ?, ?, ?, ?, "
+        "?)");
+    db.update_summary = std::make_unique<Statement>(
+        db.handle, db.path,
+        "INSERT INTO metric_summaries VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6, 1) "
+        "ON CONFLICT(run_id, name) DO UPDATE SET step = ?3, epoch = ?4, wall_time = ?5, value = ?6,"
+        "min = coalesce(min(min, ?6), min, ?6), max = coalesce(max(max, ?6), max, ?6), "
+        "count = count + 1");
   }
   try {
-    db.begin_log->run();
-    for (const Metric& metric : metrics) {
-      // SQLite turns a bound NaN into NULL.
-      db.insert_metric->bind(run).bind(metric.name).bind(metric.step).bind(metric.epoch);
-      db.insert_metric->bind(metric.wall_time).bind(metric.value).run();
-    }
-    db.commit->run();
+    db.transaction([&] {
+      for (const Metric& metric : metrics) {
+        for (Statement* statement : {db.insert_metric.get(), db.update_summary.get()}) {
+          statement->bind(run).bind(metric.name).bind(metric.step).bind(metric.epoch);
+          statement->bind(metric.wall_time).bind(metric.value).run();
+        }
+      }
+    });
   } catch (...) {
     db.insert_metric->reset();
-    db.roll_back();
+    db.update_summary->reset();
     throw;
   }
 }
 
-void Store::finish(std::int64_t run, State state, const std::string& error) {
+void Store::log_system(std::int64_t run, std::span<const SystemMetric> metrics) {
+  const Database& db = *database_;
+  db.transaction([&] {
+    Statement insert(db.handle, db.path, "INSERT INTO system_metrics VALUES(?, ?, ?, ?)");
+    for (const SystemMetric& metric : metrics) {
+      insert.bind(run).bind(metric.name).bind(metric.wall_time).bind(metric.value).run();
+    }
+  });
+}
+
+void Store::log_console(std::int64_t run, std::span<const ConsoleLine> lines) {
+  const Database& db = *database_;
+  db.transaction([&] {
+    Statement insert(db.handle, db.path,
+                     "INSERT INTO console(run_id, wall_time, text) VALUES(?, ?, ?)");
+    for (const ConsoleLine& line : lines) {
+      insert.bind(run).bind(line.wall_time).bind(line.text).run();
+    }
+  });
+}
+
+void Store::log_alert(std::int64_t run, const Alert& alert) {
+  Statement insert(database_->handle, database_->path, "INSERT INTO alerts VALUES(?, ?, ?, ?, ?)");
+  insert.bind(run).bind(alert.wall_time).bind(alert.level).bind(alert.title).bind(alert.text).run();
+}
+
+void Store::set_hyper_parameters(std::int64_t run, const Pairs& values) {
   Statement update(database_->handle, database_->path,
-                   "UPDATE runs SET state = ?1, error = ?2, ended = ?3, duration = ?3 - started "
-                   "WHERE id = ?4");
-  update.bind(std::string(to_string(state))).bind(error).bind(now()).bind(run).run();
-  if (sqlite3_changes(database_->handle) == 0) {
-    throw IoError(fmt::format("{}: run store: there is no run {}", path().string(), run),
-                  "it was removed while it ran");
-  }
+                   "UPDATE runs SET hyper_parameters = ? WHERE id = ?");
+  update.bind(json_object(values)).bind(run).run();
 }
 
-std::vector<Run> Store::runs(const RunQuery& query) const {
-  Statement select(database_->handle, database_->path,
-                   fmt::format("SELECT {} FROM runs ORDER BY id DESC", kRunColumns));
-  const std::string host = host_name();
-  std::vector<Run> runs;
-  const auto full = [&] {
-    return query.limit && static_cast<std::int64_t>(runs.size()) >= *query.limit;
-  };
-  while (!full() && select.step()) {
-    Run run = read_run(select, host);
-    if (!query.state || run.state == *query.state) runs.push_back(std::move(run));
-  }
-  return runs;
+void Store::set_model_summary(std::int64_t run, const std::string& text) {
+  Statement update(database_->handle, database_->path,
+                   "UPDATE runs SET model_summary = ? WHERE id = ?");
+  update.bind(text).bind(run).run();
 }
 
-std::optional<Run> Store::find(std::int64_t id) const {
-  Statement select(database_->handle, database_->path,
-                   fmt::format("SELECT {} FROM runs WHERE id = ?", kRunColumns));
-  select.bind(id);
-  if (!select.step()) return std::nullopt;
-  return read_run(select, host_name());
+void Store::add_artifact(std::int64_t run, const Artifact& artifact) {
+  Statement insert(database_->handle, database_->path,
+                   "INSERT OR REPLACE INTO artifacts(run_id, kind, name, path, sha256, bytes, "
+                   "created, metadata, data) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  insert.bind(run).bind(artifact.kind).bind(artifact.name).bind(artifact.path.string());
+  insert.bind(artifact.sha256).bind(artifact.bytes).bind(artifact.created);
+  insert.bind(artifact.metadata.empty() ? "{}" : artifact.metadata).bind(artifact.data).run();
 }
 
-std::vector<Metric> Store::metrics(std::int64_t run, const std::string& name) const {
-  Statement select(database_->handle, database_->path,
-                   "SELECT name, step, epoch, wall_time, value FROM metrics "
-                   "WHERE run_id = ?1 AND (?2 = '' OR name = ?2) ORDER BY rowid");
-  select.bind(run).bind(name);
-  return read_metrics(select);
+void Store::heartbeat(std::int64_t run, double time) {
+  Statement update(database_->handle, database_->path,
+                   "UPDATE runs SET heartbeat = ? WHERE id = ?");
+  update.bind(time).bind(run).run();
 }
 
-std::vector<Metric> Store::final_metrics(std::int64_t run) const {
-  Statement select(database_->handle, database_->path,
-                   "SELECT name, step, epoch, wall_time, value FROM metrics WHERE rowid IN "
-                   "(SELECT max(rowid) FROM metrics WHERE run_id = ? GROUP BY name) ORDER BY name");
-  select.bind(run);
-  return read_metrics(select);
+void Store::require_run(std::int64_t run) const {
+  Statement select(database_->handle, database_->path, "SELECT 1 FROM runs WHERE id = ?");
+  if (select.bind(run).step()) return;
+  throw IoError(fmt::format("{}: run store: there is no run {}", path().string(), run),
+                "it was removed; `polyphony runs` lists those there are");
+}
+
+void Store::finish(std::int64_t run, State state, const std::string& error,
+                   const std::string& exit_reason) {
+  require_run(run);
+  std::string reason = exit_reason.empty() ? error.substr(0, error.find('\n')) : exit_reason;
+  if (reason.empty()) reason = to_string(state);
+  Statement update(database_->handle, database_->path,
+                   "UPDATE runs SET state = ?1, error = ?2, exit_reason = ?3, ended = ?4, "
+                   "heartbeat = ?4, duration = ?4 - started WHERE id = ?5");
+  update.bind(std::string(to_string(state))).bind(error).bind(reason).bind(now()).bind(run).run();
+}
+
+void Store::set_times(std::int64_t run, double started, std::optional<double> ended) {
+  require_run(run);
+  Statement update(database_->handle, database_->path,
+                   "UPDATE runs SET started = ?1, ended = ?2, heartbeat = ?2, duration = ?2 - ?1 "
+                   "WHERE id = ?3");
+  update.bind(started).bind(ended).bind(run).run();
+}
+
+void Store::add_tag(std::int64_t run, const std::string& tag) {
+  require_run(run);
+  Statement insert(database_->handle, database_->path, "INSERT OR IGNORE INTO tags VALUES(?, ?)");
+  insert.bind(run).bind(tag).run();
+}
+
+void Store::remove_tag(std::int64_t run, const std::string& tag) {
+  require_run(run);
+  Statement erase(database_->handle, database_->path,
+                  "DELETE FROM tags WHERE run_id = ? AND tag = ?");
+  erase.bind(run).bind(tag).run();
+}
+
+void Store::set_group(std::int64_t run, const std::string& group) {
+  require_run(run);
+  Statement update(database_->handle, database_->path,
+                   "UPDATE runs SET group_name = ? WHERE id = ?");
+  update.bind(group).bind(run).run();
+}
+
+void Store::set_notes(std::int64_t run, const std::string& notes) {
+  require_run(run);
+  Statement update(database_->handle, database_->path, "UPDATE runs SET notes = ? WHERE id = ?");
+  update.bind(notes).bind(run).run();
+}
+
+void Store::remove(std::int64_t run) {
+  require_run(run);
+  database_->transaction([&] {
+    for (const char* table : {"metrics", "metric_summaries", "system_metrics", "console", "alerts",
+                              "artifacts", "config_values", "tags"}) {
+      database_->execute(fmt::format("DELETE FROM {} WHERE run_id = {}", table, run));
+    }
+    database_->execute(fmt::format("DELETE FROM runs WHERE id = {}", run));
+  });
 }
 
 fs::path default_store_path() {

@@ -8,48 +8,9 @@
 #include <string>
 #include <vector>
 
+#include <polyphony/record/run.h>
+
 namespace polyphony::record {
-
-enum class State { kRunning, kFinished, kFailed, kInterrupted };
-
-/// "running", "finished", "failed", "interrupted".
-const char* to_string(State state);
-/// nullopt for a text that names no state.
-std::optional<State> parse_state(const std::string& text);
-
-/// What is known of a run when it starts.
-struct RunInfo {
-  std::string name;
-  std::filesystem::path directory;
-  std::string host;                       ///< as host_name() gives it
-  std::int64_t pid = 0;                   ///< of the process that runs it
-  std::optional<std::string> git_commit;  ///< 40 hex digits; nullopt outside a repository
-  bool git_dirty = false;
-  std::string command;
-  std::string config_yaml;  ///< the composed configuration
-  std::vector<std::string> overrides;
-  std::optional<std::int64_t> seed;
-};
-
-/// A run as the store knows it.
-struct Run : RunInfo {
-  std::int64_t id = 0;
-  State state = State::kRunning;  ///< kInterrupted also where the process is gone: see `died`
-  bool died = false;              ///< recorded as running, but its process on this host is gone
-  std::string error;
-  double started = 0;              ///< seconds since 1970, UTC
-  std::optional<double> ended;     ///< nullopt while running and where it died
-  std::optional<double> duration;  ///< seconds
-};
-
-/// One value of one metric. NaN and infinities are kept.
-struct Metric {
-  std::string name;
-  std::int64_t step = 0;
-  std::int64_t epoch = 0;
-  double wall_time = 0;  ///< seconds since 1970, UTC
-  double value = 0;
-};
 
 struct RunQuery {
   std::optional<State> state;
@@ -72,14 +33,37 @@ class Store {
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
 
-  /// Records a run as running. @returns its id, from 1
+  // Writing. What a call has written outlives a SIGKILL once it returns; each is one transaction.
+  /// Records a run as running, with its tags and the leaves of its configuration.
+  /// @return its id, from 1
   std::int64_t begin(const RunInfo& info);
-  /// Commits all values in one transaction: they outlive a SIGKILL once this returns.
   void log(std::int64_t run, std::span<const Metric> metrics);
-  /// Records the end, its time and the duration. @throws IoError if there is no such run
-  void finish(std::int64_t run, State state, const std::string& error = {});
+  void log_system(std::int64_t run, std::span<const SystemMetric> metrics);
+  void log_console(std::int64_t run, std::span<const ConsoleLine> lines);
+  void log_alert(std::int64_t run, const Alert& alert);
+  void set_hyper_parameters(std::int64_t run, const Pairs& values);
+  void set_model_summary(std::int64_t run, const std::string& text);
+  /// Replaces the artifact of the same name.
+  void add_artifact(std::int64_t run, const Artifact& artifact);
+  /// Says that the run is alive.
+  void heartbeat(std::int64_t run, double time);
+  /// Records the end, its time and the duration. @param error  what went wrong, whole
+  /// @throws IoError if there is no such run
+  void finish(std::int64_t run, State state, const std::string& error = {},
+              const std::string& exit_reason = {});
+  /// The same with the times that an imported run had.
+  void set_times(std::int64_t run, double started, std::optional<double> ended);
 
-  /// Newest first.
+  // What a user changes afterwards. @throws IoError if there is no such run
+  void add_tag(std::int64_t run, const std::string& tag);
+  void remove_tag(std::int64_t run, const std::string& tag);
+  void set_group(std::int64_t run, const std::string& group);
+  void set_notes(std::int64_t run, const std::string& notes);
+  /// The run and everything recorded of it; its directory stays.
+  void remove(std::int64_t run);
+
+  // Reading.
+  /// Newest first. Diff, environment, system and model summary are left out: find() has them.
   std::vector<Run> runs(const RunQuery& query = {}) const;
   /// nullopt where there is no such run.
   std::optional<Run> find(std::int64_t id) const;
@@ -87,13 +71,29 @@ class Store {
   std::vector<Metric> metrics(std::int64_t run, const std::string& name = {}) const;
   /// The value logged last of each metric, by name.
   std::vector<Metric> final_metrics(std::int64_t run) const;
+  /// The same with extremes and count.
+  std::vector<MetricSummary> summaries(std::int64_t run) const;
+  /// By key.
+  std::vector<ConfigValue> config_values(std::int64_t run) const;
+  /// In the order measured; of one name where given.
+  std::vector<SystemMetric> system_metrics(std::int64_t run, const std::string& name = {}) const;
+  /// Lines with an id above `after`.
+  std::vector<ConsoleLine> console(std::int64_t run, std::int64_t after = 0) const;
+  std::vector<Alert> alerts(std::int64_t run) const;
+  /// In the order added; of one kind where given.
+  std::vector<Artifact> artifacts(std::int64_t run, const std::string& kind = {}) const;
 
   const std::filesystem::path& path() const;
+  /// SQLite's connection, for queries of modules that read what is not offered above (tables:
+  /// docs/recording.md).
+  struct Database;
+  Database& database() const { return *database_; }
 
-  static constexpr int kSchemaVersion = 1;
+  static constexpr int kSchemaVersion = 2;
 
  private:
-  struct Database;
+  void require_run(std::int64_t run) const;
+
   std::unique_ptr<Database> database_;
 };
 

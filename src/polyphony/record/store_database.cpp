@@ -1,0 +1,190 @@
+#include <polyphony/record/store_database.h>
+
+#include <array>
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <polyphony/base/error.h>
+#include <polyphony/config/yaml.h>
+#include <polyphony/record/config_leaves.h>
+
+namespace polyphony::record {
+namespace fs = std::filesystem;
+namespace {
+
+/// kMigrations[v] brings a file of schema version v to v + 1.
+constexpr std::array<const char*, Store::kSchemaVersion> kMigrations = {
+    R"sql(
+CREATE TABLE runs(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, directory TEXT NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('running', 'finished', 'failed', 'interrupted')),
+  error TEXT NOT NULL DEFAULT '', host TEXT NOT NULL, pid INTEGER NOT NULL, git_commit TEXT,
+  git_dirty INTEGER NOT NULL, command TEXT NOT NULL, config_yaml TEXT NOT NULL,
+  overrides TEXT NOT NULL, seed INTEGER, started REAL NOT NULL, ended REAL, duration REAL);
+-- SQLite has no NaN: it is stored as NULL
+CREATE TABLE metrics(
+  run_id INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL, step INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, wall_time REAL NOT NULL, value REAL);
+CREATE INDEX metrics_of_run ON metrics(run_id, name);
+)sql",
+    R"sql(
+ALTER TABLE runs ADD COLUMN verb TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN group_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN notes TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN exit_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN heartbeat REAL;
+ALTER TABLE runs ADD COLUMN git_diff TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN git_remote TEXT NOT NULL DEFAULT '';
+-- JSON objects of strings
+ALTER TABLE runs ADD COLUMN environment TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE runs ADD COLUMN system TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE runs ADD COLUMN hyper_parameters TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE runs ADD COLUMN model_summary TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN source TEXT NOT NULL DEFAULT 'polyphony';
+CREATE TABLE tags(
+  run_id INTEGER NOT NULL REFERENCES runs(id), tag TEXT NOT NULL,
+  PRIMARY KEY(run_id, tag)) WITHOUT ROWID;
+CREATE INDEX runs_of_tag ON tags(tag);
+-- leaves of config_yaml; number: of ints and floats
+CREATE TABLE config_values(
+  run_id INTEGER NOT NULL REFERENCES runs(id), key TEXT NOT NULL, value TEXT NOT NULL, number REAL,
+  PRIMARY KEY(run_id, key)) WITHOUT ROWID;
+CREATE INDEX runs_of_config ON config_values(key, value);
+-- one row a metric of a run: a list of 10,000 runs reads these and not every value
+CREATE TABLE metric_summaries(
+  run_id INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL, step INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, wall_time REAL NOT NULL, value REAL, min REAL, max REAL,
+  count INTEGER NOT NULL, PRIMARY KEY(run_id, name)) WITHOUT ROWID;
+CREATE INDEX runs_of_metric ON metric_summaries(name, value);
+CREATE TABLE system_metrics(
+  run_id INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL, wall_time REAL NOT NULL,
+  value REAL);
+CREATE INDEX system_metrics_of_run ON system_metrics(run_id, name);
+CREATE TABLE console(
+  id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL REFERENCES runs(id), wall_time REAL NOT NULL,
+  text TEXT NOT NULL);
+CREATE INDEX console_of_run ON console(run_id);
+CREATE TABLE alerts(
+  run_id INTEGER NOT NULL REFERENCES runs(id), wall_time REAL NOT NULL, level TEXT NOT NULL,
+  title TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX alerts_of_run ON alerts(run_id);
+-- data: the content of figures (JSON), '' for other files
+CREATE TABLE artifacts(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, run_id INTEGER NOT NULL REFERENCES runs(id),
+  kind TEXT NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+  bytes INTEGER NOT NULL, created REAL NOT NULL, metadata TEXT NOT NULL DEFAULT '{}',
+  data TEXT NOT NULL DEFAULT '', UNIQUE(run_id, name));
+)sql"};
+
+}  // namespace
+
+Store::Database::~Database() {
+  insert_metric.reset();
+  update_summary.reset();
+  sqlite3_close(handle);
+}
+
+void Store::Database::execute(const std::string& sql) const {
+  const int code = sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) fail_sqlite(handle, code, path);
+}
+
+std::int64_t Store::Database::number(const std::string& sql) const {
+  Statement statement(handle, path, sql);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+void Store::Database::transaction(const std::function<void()>& work) const {
+  execute("BEGIN IMMEDIATE");
+  try {
+    work();
+    execute("COMMIT");
+  } catch (...) {
+    if (sqlite3_get_autocommit(handle) == 0) {
+      sqlite3_exec(handle, "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+    throw;
+  }
+}
+
+void Store::Database::open(StoreMode mode) {
+  std::error_code error;
+  if (mode == StoreMode::kExisting && !fs::exists(path, error)) {
+    throw IoError(fmt::format("{}: no run store here", path.string()),
+                  "start in the directory that the runs were started in, or name the file with "
+                  "--store or POLYPHONY_STORE; the first run makes it");
+  }
+  if (mode == StoreMode::kCreate && path.has_parent_path()) {
+    fs::create_directories(path.parent_path(), error);
+    if (error) {
+      throw IoError(fmt::format("{}: cannot make the run store's directory: {}",
+                                path.parent_path().string(), error.message()),
+                    "check the permissions, or name another file with POLYPHONY_STORE");
+    }
+  }
+  const int create = mode == StoreMode::kCreate ? SQLITE_OPEN_CREATE : 0;
+  const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | create, nullptr);
+  if (code != SQLITE_OK) fail_sqlite(handle, code, path);
+  sqlite3_busy_timeout(handle, 10'000);
+  if (mode == StoreMode::kCreate) {
+    if (sqlite3_db_readonly(handle, "main") == 1) {
+      throw IoError(fmt::format("{}: run store: the file cannot be written to", path.string()),
+                    "check its permissions, or name another file with POLYPHONY_STORE");
+    }
+    execute("PRAGMA journal_mode=WAL");
+  }
+  execute("PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON");
+  migrate();
+}
+
+void Store::Database::migrate() const {
+  const auto version = [this] { return number("PRAGMA user_version"); };
+  if (version() < kSchemaVersion) {
+    transaction([&] {
+      // Read again: another process may have migrated while this one waited.
+      if (version() == 0 && number("SELECT count(*) FROM sqlite_master") > 0) {
+        throw IoError(fmt::format("{}: an SQLite file, but no run store", path.string()),
+                      "name another file with POLYPHONY_STORE");
+      }
+      for (std::int64_t v = version(); v < kSchemaVersion; ++v) {
+        execute(kMigrations.at(static_cast<std::size_t>(v)));
+        if (v == 1) fill_summaries_and_config();
+        execute(fmt::format("PRAGMA user_version={}", v + 1));
+      }
+    });
+  }
+  if (version() > kSchemaVersion) {
+    throw IoError(fmt::format("{}: run store of schema version {}, this program knows up to {}",
+                              path.string(), version(), kSchemaVersion),
+                  "it was written by a newer polyphony: update this one, or name another file with "
+                  "POLYPHONY_STORE");
+  }
+}
+
+/// What version 2 derives from the runs that version 1 has recorded.
+void Store::Database::fill_summaries_and_config() const {
+  execute(R"sql(
+INSERT INTO metric_summaries
+SELECT m.run_id, m.name, m.step, m.epoch, m.wall_time, m.value, s.low, s.high, s.count
+FROM metrics m JOIN (
+  SELECT max(rowid) AS newest, min(value) AS low, max(value) AS high, count(*) AS count
+  FROM metrics GROUP BY run_id, name) s ON m.rowid = s.newest;
+UPDATE runs SET exit_reason = CASE WHEN error = '' THEN state ELSE error END
+WHERE state <> 'running')sql");
+  Statement select(handle, path, "SELECT id, config_yaml FROM runs");
+  Statement insert(handle, path, "INSERT OR REPLACE INTO config_values VALUES(?, ?, ?, ?)");
+  while (select.step()) {
+    const std::int64_t run = select.integer(0);
+    try {
+      const auto config = config::parse_yaml(select.text(1), fmt::format("run {}", run));
+      for (const ConfigValue& leaf : config_leaves(config)) {
+        insert.bind(run).bind(leaf.key).bind(leaf.value).bind(leaf.number).run();
+      }
+    } catch (const ConfigError&) {
+      // A configuration that is no YAML stays readable as text; it has no leaves.
+    }
+  }
+}
+
+}  // namespace polyphony::record

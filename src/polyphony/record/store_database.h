@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <polyphony/record/sqlite.h>
+#include <polyphony/record/store.h>
+
+namespace polyphony::record {
+
+/// The store's connection and the statements it keeps prepared.
+struct Store::Database {
+  std::filesystem::path path;
+  sqlite3* handle = nullptr;
+  std::unique_ptr<Statement> insert_metric, update_summary;
+
+  ~Database();
+  /// @throws IoError (see Store)
+  void open(StoreMode mode);
+  void execute(const std::string& sql) const;
+  /// The first column of the first row; 0 where there is none.
+  std::int64_t number(const std::string& sql) const;
+  /// Work in one transaction that takes the write lock at once; undone where it throws.
+  void transaction(const std::function<void()>& work) const;
+
+ private:
+  void migrate() const;
+  void fill_summaries_and_config() const;
+};
+
+}  // namespace polyphony::record
