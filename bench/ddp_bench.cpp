@@ -43,7 +43,7 @@ models::MultiModalTransformer make_model() {
 
 void run(int steps) {
   tensor::set_up_compute(1, tensor::Determinism::kOff);
-  const auto world = dist::world_from_environment(dist::process_environment());
+  const auto world = world_from_environment(process_environment());
   at::manual_seed(static_cast<std::uint64_t>(world ? world->rank : 0));
   models::MultiModalTransformer model = make_model();
   dist::NamedTensors parameters;
@@ -87,7 +87,7 @@ void launch(const std::string& processes, const std::string& steps) {
   dist::LaunchOptions options;
   options.devices = std::stoi(processes);
   options.threads = options.devices;
-  dist::launch(options, dist::process_environment(), [&] { run(std::stoi(steps)); });
+  dist::launch(options, process_environment(), [&] { run(std::stoi(steps)); });
 }
 
 }  // namespace

@@ -21,11 +21,12 @@ struct Finished {
   std::string err;
 };
 
-/// A program to run in a directory, its output kept in files beside that directory.
+/// A program to run in a directory, its output kept in files.
 struct Program {
   std::vector<std::string> command;
   std::filesystem::path directory;
-  std::map<std::string, std::string> environment;  ///< besides the test's own
+  std::map<std::string, std::string> environment = {};  ///< besides the test's own
+  std::string output = directory.string();              ///< OUTPUT.out and OUTPUT.err
 
   pid_t start() const {
     std::filesystem::create_directories(directory);
@@ -52,7 +53,7 @@ struct Program {
   Finished run() const { return finish(start()); }
 
  private:
-  std::string file(const char* what) const { return directory.string() + "." + what; }
+  std::string file(const char* what) const { return output + "." + what; }
 };
 
 }  // namespace polyphony

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/world.h>
 #include <polyphony/job/log.h>
 #include <polyphony/pipeline/entry.h>
 
@@ -45,6 +46,13 @@ Override anything in the config (foo.bar=value)
 $CONFIG
 polyphony compose shows the configuration; polyphony list shows every class that it can name.
 )";
+
+/// False in all processes but the first of those that torchrun, mpirun or srun started: they learn
+/// the run's directory from it.
+bool keeps_record() {
+  const auto world = world_from_environment(process_environment());
+  return !world || world->rank == 0;
+}
 
 void run(const std::string& verb, const std::string& command_line, const job::Job& job) {
   Request request;
@@ -102,7 +110,7 @@ job::App experiment_app(const ExperimentVerb& verb, const std::string& command_l
   app.config_name = verb.config_name;
   app.overrides = job::Overrides::kAnywhere;
   app.isolation = job::Isolation::kProcess;
-  app.output = job::OutputDirectory::kFresh;
+  app.output = keeps_record() ? job::OutputDirectory::kFresh : job::OutputDirectory::kNone;
   app.help_template = fmt::format(kHelp, verb.name, verb.doc);
   app.task = [name = std::string(verb.name), command_line](const job::Job& job) {
     run(name, command_line, job);

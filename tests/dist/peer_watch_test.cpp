@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include "dist/processes.h"
+
 namespace polyphony::dist {
 namespace {
 
@@ -85,10 +87,12 @@ TEST(PeerWatch, KnowsWhoIsBehind) {
     three.ranks[rank]->advance();
   }
   three.ranks[1]->advance();
-  std::this_thread::sleep_for(2500ms);  // each says so once a second
-  EXPECT_EQ(three.ranks[0]->laggard(), 1);
-  EXPECT_EQ(three.ranks[2]->laggard(), 1);
-  EXPECT_EQ(three.ranks[1]->laggard(), std::nullopt);
+  const auto all_know = [&] {
+    return three.ranks[0]->laggard() == 1 && three.ranks[2]->laggard() == 1 &&
+           three.ranks[1]->laggard() == std::nullopt;
+  };
+  // Each says so once a second; a loaded machine delays the news.
+  EXPECT_TRUE(eventually(all_know));
 }
 
 TEST(PeerWatch, LosesASilentRankAndGivesUpOnAThreadThatDoesNotLeave) {
@@ -102,8 +106,7 @@ TEST(PeerWatch, LosesASilentRankAndGivesUpOnAThreadThatDoesNotLeave) {
   const auto loss = watch.loss_within(20s);
   ASSERT_TRUE(loss);
   EXPECT_THAT(loss->what(), HasSubstr("rank 1 (host b) has not been heard of"));
-  for (int i = 0; i < 200 && given_up < 0; ++i) std::this_thread::sleep_for(50ms);
-  EXPECT_EQ(given_up, 1);
+  EXPECT_TRUE(eventually([&] { return given_up == 1; }));
 }
 
 }  // namespace

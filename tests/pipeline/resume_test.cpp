@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -67,13 +68,14 @@ void write_corpus(const fs::path& folder) {
 
 class Program {
  public:
-  /// Starts a training run of the corpus; every step is saved.
-  Program(const fs::path& base, const std::string& name, const std::string& resume) {
+  /// Starts a training run of the corpus in so many processes; every step is saved.
+  Program(const fs::path& base, const std::string& name, const std::string& resume, int devices) {
     std::vector<std::string> words = {POLYPHONY_BINARY,
                                       "train",
                                       "experiment=fillets/audio",
                                       "epochs=4",
                                       "num_threads=1",
+                                      "trainer.devices=" + std::to_string(devices),
                                       "dataset.manifest=" + (base / "manifest.csv").string(),
                                       "loading.batch_size=4",
                                       "hydra.run.dir=" + (base / name).string(),
@@ -112,17 +114,22 @@ class Program {
   pid_t pid_ = 0;
 };
 
-class ProgramResume : public ::testing::Test {
+/// The parameter is the number of processes.
+class ProgramResume : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
-    base_ = scratch_directory() / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::replace(name.begin(), name.end(), '/', '-');
+    base_ = scratch_directory() / name;
     fs::remove_all(base_);
     write_corpus(base_);
-    ASSERT_EQ(Program(base_, "straight", "").wait(), 0) << read_file(base_ / "straight.txt");
+    ASSERT_EQ(start("straight").wait(), 0) << read_file(base_ / "straight.txt");
+  }
+  Program start(const std::string& name, const std::string& checkpoint = "") const {
+    return Program(base_, name, checkpoint, GetParam());
   }
   void expect_same(const std::string& name, const fs::path& checkpoint) {
-    ASSERT_EQ(Program(base_, name, checkpoint.string()).wait(), 0)
-        << read_file(base_ / (name + ".txt"));
+    ASSERT_EQ(start(name, checkpoint.string()).wait(), 0) << read_file(base_ / (name + ".txt"));
     EXPECT_EQ(read_file(base_ / name / "metrics.csv"),
               read_file(base_ / "straight" / "metrics.csv"));
     const tensor::Value mine = last_of(name);
@@ -140,19 +147,21 @@ class ProgramResume : public ::testing::Test {
   fs::path base_;
 };
 
-TEST_F(ProgramResume, AfterTerminationSavesAndExitsWith143) {
-  const Program stopped(base_, "stopped", "");
+TEST_P(ProgramResume, AfterTerminationSavesAndExitsWith143) {
+  const Program stopped = start("stopped");
   stopped.signal_when(base_ / "stopped" / "checkpoints" / "last.ckpt", SIGTERM);
   ASSERT_EQ(stopped.wait(), 143) << read_file(base_ / "stopped.txt");
   expect_same("resumed", base_ / "stopped" / "checkpoints" / "interrupted.ckpt");
 }
 
-TEST_F(ProgramResume, AfterAKillFromTheLastCheckpoint) {
-  const Program killed(base_, "killed", "");
+TEST_P(ProgramResume, AfterAKillFromTheLastCheckpoint) {
+  const Program killed = start("killed");
   killed.signal_when(base_ / "killed" / "checkpoints" / "last.ckpt", SIGKILL);
   ASSERT_EQ(killed.wait(), 128 + SIGKILL);
   expect_same("resumed", base_ / "killed" / "checkpoints" / "last.ckpt");
 }
+
+INSTANTIATE_TEST_SUITE_P(Processes, ProgramResume, ::testing::Values(1, 2));
 
 }  // namespace
 }  // namespace polyphony

@@ -1,10 +1,15 @@
 #include <polyphony/dist/data_parallel.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <unordered_map>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/flatten.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/narrow.h>
+#include <ATen/ops/reshape.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/function.h>
@@ -166,7 +171,22 @@ DistributedDataParallel::DistributedDataParallel(ProcessGroup& group,
 DistributedDataParallel::~DistributedDataParallel() = default;
 
 void DistributedDataParallel::broadcast_buffers() {
-  for (const auto& [name, tensor] : impl_->buffers) impl_->group.broadcast(tensor.detach());
+  std::map<at::ScalarType, std::vector<at::Tensor>> by_type;
+  for (const auto& [name, tensor] : impl_->buffers) {
+    by_type[tensor.scalar_type()].push_back(tensor.detach());
+  }
+  for (const auto& [type, tensors] : by_type) {  // one exchange for all of a type
+    std::vector<at::Tensor> flat;
+    for (const at::Tensor& tensor : tensors) flat.push_back(at::flatten(tensor));
+    const at::Tensor together = at::cat(flat);
+    impl_->group.broadcast(together);
+    std::int64_t begin = 0;
+    for (const at::Tensor& tensor : tensors) {
+      const at::Tensor mine = at::narrow(together, 0, begin, tensor.numel());
+      tensor.copy_(at::reshape(mine, tensor.sizes()));
+      begin += tensor.numel();
+    }
+  }
 }
 
 void DistributedDataParallel::backward(const at::Tensor& loss, double scale, Sync sync) {

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <functional>
 
+#include <polyphony/base/world.h>
 #include <polyphony/dist/process_group.h>
-#include <polyphony/dist/world.h>
 
 namespace polyphony::dist {
 

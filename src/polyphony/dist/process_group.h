@@ -10,8 +10,8 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/intrusive_ptr.h>
 
+#include <polyphony/base/world.h>
 #include <polyphony/dist/peer_lost.h>
-#include <polyphony/dist/world.h>
 
 namespace c10d {
 class ProcessGroup;

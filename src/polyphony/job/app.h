@@ -16,7 +16,7 @@ class Log;
 /// One run of the task function: what `cfg` and `HydraConfig` are in a Hydra program.
 struct Job {
   config::Composition composition;   ///< its hydra node is filled in as during the run
-  std::filesystem::path output_dir;  ///< absolute; exists
+  std::filesystem::path output_dir;  ///< absolute; exists, except under kNone
   Log& log;                          ///< as hydra.job_logging says
 
   /// The task's configuration with every interpolation replaced. @throws ComposeError
@@ -31,10 +31,11 @@ enum class Isolation {
   kProcess,    ///< each job in a process of its own: a crash loses one job only
 };
 
-/// What happens where the run directory holds files of an earlier run.
+/// Whether a run directory is made, and what happens where it holds files of an earlier run.
 enum class OutputDirectory {
   kReuse,  ///< as Hydra does
   kFresh,  ///< "-1", "-2", … is put behind the name, so that no run overwrites another
+  kNone,   ///< none is made and nothing written: another process of the run does both
 };
 
 /// A program that composes a configuration and does something with it: @hydra.main.

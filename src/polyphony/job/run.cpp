@@ -116,7 +116,9 @@ JobRun::JobRun(const App& app, config::Composition composition, Place place)
   }
   wanted = fs::absolute(wanted).lexically_normal();
   output_dir_ =
-      make_output_directory(wanted, app.output, settings.text("output_subdir") == ".hydra");
+      app.output == OutputDirectory::kNone
+          ? wanted
+          : make_output_directory(wanted, app.output, settings.text("output_subdir") == ".hydra");
   composition_.hydra.find("runtime")->set("output_dir", output_dir_.string());
 }
 
@@ -148,9 +150,11 @@ void JobRun::save_files() const {
 
 void JobRun::run(Log& log) const {
   std::optional<WorkingDirectory> moved;
-  if (changes_directory()) moved.emplace(output_dir_);
-  configure_log(log, composition_, "job_logging");
-  save_files();
+  if (app_.output != OutputDirectory::kNone) {
+    if (changes_directory()) moved.emplace(output_dir_);
+    configure_log(log, composition_, "job_logging");
+    save_files();
+  }
   const EnvironmentOverride environment(Settings(composition_).get("job.env_set"));
   app_.task(Job{composition_, output_dir_, log});
 }

@@ -19,8 +19,8 @@ class JobRun {
   JobRun(const App& app, config::Composition composition, Place place);
 
   /// Writes the files of hydra.output_subdir, changes the directory where hydra.job.chdir says so,
-  /// sets hydra.job.env_set, configures the job log and calls the task. What was changed is put
-  /// back.
+  /// configures the job log (none of these under OutputDirectory::kNone), sets hydra.job.env_set
+  /// and calls the task. What was changed is put back.
   /// @throws what the task throws
   void run(Log& log) const;
 

@@ -75,9 +75,9 @@ class Experiment {
 
   /// Threads of this process: its share of those of its host.
   int threads() const {
-    const auto world = dist::world_from_environment(dist::process_environment());
+    const auto world = world_from_environment(process_environment());
     if (!world || world->local_size == 1) return options_.num_threads;
-    return dist::threads_of_rank(options_.num_threads, world->local_size);
+    return threads_of_rank(options_.num_threads, world->local_size);
   }
 
   data::LoaderOptions loading(bool train) const {
@@ -209,9 +209,27 @@ class Experiment {
   std::map<std::string, std::unique_ptr<data::Dataset>> rows_;  // by split
 };
 
+ExperimentOptions options_of(const Request& request, const config::Node& config) {
+  ExperimentOptions options;
+  config::Fields fields(config, "polyphony " + request.verb, "");
+  options.describe(fields);
+  if (request.verb != "run") {
+    config::read(config::Node(request.verb), options.mode);  // the verb is the mode
+  }
+  return options;
+}
+
 /// This process's part of the run.
-void run_rank(const Request& request, const config::Node& config, ExperimentOptions options) {
+void run_rank(Request request, config::Node config, ExperimentOptions options) {
   std::unique_ptr<train::Strategy> strategy = train::make_strategy(options.trainer);
+  const fs::path directory = strategy->broadcast(request.output_dir.string());
+  if (directory != request.output_dir) {
+    // Under a launcher of others rank 0 has made the directory; the configuration may name it.
+    request.output_dir = directory;
+    request.config.hydra.find("runtime")->set("output_dir", directory.string());
+    config = resolved(request);
+    options = options_of(request, config);
+  }
   Recording recording(request, config, options.run_name, options.seed, *strategy);
   recording.during([&] { Experiment(std::move(options), recording, std::move(strategy)).run(); });
 }
@@ -220,16 +238,11 @@ void run_rank(const Request& request, const config::Node& config, ExperimentOpti
 
 void run_experiment(const Request& request) {
   const config::Node config = resolved(request);
-  ExperimentOptions options;
-  config::Fields fields(config, "polyphony " + request.verb, "");
-  options.describe(fields);
-  if (request.verb != "run") {
-    config::read(config::Node(request.verb), options.mode);  // the verb is the mode
-  }
+  const ExperimentOptions options = options_of(request, config);
   const auto launch = train::processes_to_launch(options.trainer, options.num_threads);
   const auto work = [&] { run_rank(request, config, options); };
   if (launch) {
-    dist::launch(*launch, dist::process_environment(), work);
+    dist::launch(*launch, process_environment(), work);
   } else {
     work();
   }

@@ -26,8 +26,8 @@ Recording::Recording(const Request& request, const config::Node& config, const s
 }
 
 Recording::Recording(const Request& request, const config::Node& config, const std::string& name,
-                     std::optional<std::int64_t> seed, train::Strategy& strategy)
-    : directory_(record::RunDirectory::resume(strategy.broadcast(request.output_dir.string()))) {
+                     std::optional<std::int64_t> seed, const train::Strategy& strategy)
+    : directory_(record::RunDirectory::resume(request.output_dir)) {
   if (strategy.is_global_zero()) {
     begin(request, config, name, seed);
   } else {

@@ -28,7 +28,7 @@ class Recording {
   Recording(const Request& request, const config::Node& config, const std::string& name,
             std::optional<std::int64_t> seed);
   Recording(const Request& request, const config::Node& config, const std::string& name,
-            std::optional<std::int64_t> seed, train::Strategy& strategy);
+            std::optional<std::int64_t> seed, const train::Strategy& strategy);
 
   /// Runs the work and records how it ended: finished, interrupted, or failed with the error, which
   /// goes on to the caller.

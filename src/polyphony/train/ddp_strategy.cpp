@@ -79,6 +79,18 @@ void DdpStrategy::fail(const std::exception& error) {
   if (dynamic_cast<const Interrupted*>(&error) == nullptr) group_->fail(error.what());
 }
 
+void DdpStrategy::share_buffers() {
+  if (parallel_) parallel_->broadcast_buffers();
+}
+
+at::Tensor DdpStrategy::training_step(Task& task, const data::Batch& batch, std::int64_t index,
+                                      GradientSync sync) {
+  // As PyTorch does: before the first forward pass behind each exchange of gradients.
+  if (buffers_due_) share_buffers();
+  buffers_due_ = sync == GradientSync::kNow;
+  return Strategy::training_step(task, batch, index, sync);
+}
+
 void DdpStrategy::backward(const at::Tensor& loss, GradientSync sync) {
   parallel_->backward(loss, 1.0,
                       sync == GradientSync::kNow ? dist::Sync::kNow : dist::Sync::kLater);

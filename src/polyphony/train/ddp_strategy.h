@@ -20,6 +20,9 @@ class DdpStrategy : public Strategy {
   void setup(Task& task) override;
   void teardown() override;
   void fail(const std::exception& error) override;
+  at::Tensor training_step(Task& task, const data::Batch& batch, std::int64_t index,
+                           GradientSync sync) override;
+  void share_buffers() override;
   void backward(const at::Tensor& loss, GradientSync sync) override;
   optim::Optimizer::ZeroGrad zero_grad() const override {
     return optim::Optimizer::ZeroGrad::kKeepStorage;
@@ -38,6 +41,7 @@ class DdpStrategy : public Strategy {
   std::unique_ptr<dist::ProcessGroup> group_;
   dist::DataParallelOptions options_;
   std::unique_ptr<dist::DistributedDataParallel> parallel_;
+  bool buffers_due_ = true;
 };
 
 }  // namespace polyphony::train

@@ -97,6 +97,7 @@ MetricValues run_evaluation(Trainer& trainer, data::Loader& loader, Stage stage,
   MetricLog& log = trainer.metric_log();
   Task& task = trainer.task();
   task.set_training(false);
+  trainer.strategy().share_buffers();
   const Stage outer = log.enter(stage);
   trainer.call(hooks.start.name, hooks.start.hook);
   log.on_epoch_start();

@@ -54,7 +54,7 @@ void refuse_gpu(const TrainerOptions& options) {
 }
 
 /// @throws ConfigError where the options ask for another number of processes than there are
-void compare(const TrainerOptions& options, const dist::World& world) {
+void compare(const TrainerOptions& options, const World& world) {
   const std::int64_t wanted = devices_of(options) * options.num_nodes;
   const bool asked = !options.devices.automatic || options.num_nodes > 1;
   const bool single = options.strategy == StrategyName::kSingle && world.size > 1;
@@ -72,7 +72,7 @@ void compare(const TrainerOptions& options, const dist::World& world) {
 
 std::unique_ptr<Strategy> make_strategy(const TrainerOptions& options) {
   refuse_gpu(options);
-  const auto world = dist::world_from_environment(dist::process_environment());
+  const auto world = world_from_environment(process_environment());
   if (!world) {
     if (devices_of(options) == 1 && options.num_nodes == 1) return std::make_unique<Strategy>();
     throw ConfigError(fmt::format("trainer: {} devices on {} nodes need a process each, and this "
@@ -93,7 +93,7 @@ std::unique_ptr<Strategy> make_strategy(const TrainerOptions& options) {
 
 std::optional<dist::LaunchOptions> processes_to_launch(const TrainerOptions& options, int threads) {
   refuse_gpu(options);
-  if (dist::world_from_environment(dist::process_environment())) return std::nullopt;
+  if (world_from_environment(process_environment())) return std::nullopt;
   if (devices_of(options) == 1 && options.num_nodes == 1) return std::nullopt;
   if (options.strategy == StrategyName::kSingle) {
     throw ConfigError(fmt::format("trainer.strategy: single is one process, but {} devices on {} "

@@ -45,6 +45,9 @@ class Strategy {
   virtual at::Tensor training_step(Task& task, const data::Batch& batch, std::int64_t index,
                                    GradientSync sync);
   virtual void backward(const at::Tensor& loss, GradientSync sync);
+  /// During a fit: every process takes rank 0's buffers (running means), so that they evaluate the
+  /// same model.
+  virtual void share_buffers() {}
   /// Whether gradients are views that have to be zeroed in place.
   virtual optim::Optimizer::ZeroGrad zero_grad() const {
     return optim::Optimizer::ZeroGrad::kRelease;
@@ -72,7 +75,7 @@ class Strategy {
 };
 
 /// What `strategy`, `devices`, `accelerator` and `num_nodes` ask for, as one of the processes that
-/// the environment names (dist/world.h). Waits until all of them have come.
+/// the environment names (base/world.h). Waits until all of them have come.
 /// @throws ConfigError where this build or machine cannot do it, or the options contradict the
 /// environment
 std::unique_ptr<Strategy> make_strategy(const TrainerOptions& options);

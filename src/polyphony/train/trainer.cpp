@@ -124,6 +124,7 @@ void Trainer::fit(Task& task, data::Loader& train, data::Loader* val, const fs::
       sanity_check(*val);
     }
     FitLoop(*this, train, val).run(rng);
+    strategy_->share_buffers();
     strategy_->teardown();
     call("on_fit_end", &Callback::on_fit_end);
     task.on_fit_end();

@@ -27,11 +27,11 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/world.h>
 #include <polyphony/data/sampler.h>
 #include <polyphony/dist/data_parallel.h>
 #include <polyphony/dist/launch.h>
 #include <polyphony/dist/process_group.h>
-#include <polyphony/dist/world.h>
 #include <polyphony/models/multi_modal_transformer.h>
 #include <polyphony/optim/adamw.h>
 #include <polyphony/tensor/seed.h>

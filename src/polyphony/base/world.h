@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-namespace polyphony::dist {
+namespace polyphony {
 
 /// A process's place among those that train together.
 struct World {
@@ -39,4 +39,4 @@ std::string first_host(const std::string& node_list);
 /// @param wanted  threads for all of them together; 0: one for each processor
 int threads_of_rank(int wanted, int local_size);
 
-}  // namespace polyphony::dist
+}  // namespace polyphony

@@ -1,4 +1,4 @@
-#include <polyphony/dist/world.h>
+#include <polyphony/base/world.h>
 
 #include <map>
 
@@ -6,7 +6,7 @@
 
 #include <polyphony/base/error.h>
 
-namespace polyphony::dist {
+namespace polyphony {
 namespace {
 
 using ::testing::HasSubstr;
@@ -135,4 +135,4 @@ TEST(World, DividesThreadsAmongTheProcessesOfAHost) {
 }
 
 }  // namespace
-}  // namespace polyphony::dist
+}  // namespace polyphony

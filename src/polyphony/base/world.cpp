@@ -1,4 +1,4 @@
-#include <polyphony/dist/world.h>
+#include <polyphony/base/world.h>
 
 #include <algorithm>
 #include <charconv>
@@ -11,7 +11,7 @@
 
 #include <polyphony/base/error.h>
 
-namespace polyphony::dist {
+namespace polyphony {
 namespace {
 
 /// One launcher's names for the same four numbers, and a variable that it gives each job.
@@ -148,4 +148,4 @@ int threads_of_rank(int wanted, int local_size) {
   return std::max(1, all / std::max(1, local_size));
 }
 
-}  // namespace polyphony::dist
+}  // namespace polyphony
