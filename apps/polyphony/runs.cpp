@@ -1,13 +1,10 @@
 #include "runs.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <filesystem>
+#include <iostream>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,268 +12,205 @@
 #include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
-#include <polyphony/base/table.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/base/files.h>
 #include <polyphony/record/host.h>
-#include <polyphony/record/store.h>
+#include <polyphony/record/run_table.h>
+#include "runs_change.h"
+#include "runs_plot.h"
+#include "runs_selection.h"
 
 namespace polyphony::app {
 namespace {
 
+using record::Comparison;
+using record::Digits;
 using record::Metric;
 using record::Run;
-using record::Store;
+using record::RunIndex;
+using record::RunList;
+using record::TableFormat;
 using Json = nlohmann::ordered_json;
 
 struct RunsArguments {
-  std::string store;
-  std::string state;
-  std::int64_t limit = 0;  // 0: all
+  std::shared_ptr<RunSelection> selection = std::make_shared<RunSelection>();
   std::string format = "table";
-  std::vector<std::string> metrics;  // columns of the list; empty: those of the test set
+  std::string export_format = "csv";
+  std::vector<std::string> fields;  ///< columns of the list; empty: the metrics of the test set
   std::vector<std::int64_t> ids;
+  std::string output;  ///< file; empty: standard output
 };
 
-Store open_store(const RunsArguments& arguments) {
-  return Store(arguments.store.empty() ? record::default_store_path()
-                                       : std::filesystem::path(arguments.store),
-               record::StoreMode::kExisting);
+std::string json_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Run run_of(const Store& store, std::int64_t id) {
-  if (auto run = store.find(id)) return *std::move(run);
-  throw UsageError(fmt::format("{}: there is no run {}", store.path().string(), id),
-                   "`polyphony runs` lists those there are");
-}
-
-std::string state_text(const Run& run) {
-  return run.died ? "interrupted (died)" : record::to_string(run.state);
-}
-
-std::string seconds_text(const std::optional<double>& seconds) {
-  return seconds ? fmt::format("{:.1f}", *seconds) : "-";
-}
-
-/// JSON has no NaN and no infinities: these become strings.
-Json number(double value) {
-  if (std::isfinite(value)) return value;
-  return fmt::format("{}", value);
-}
-
-Json json_of(const Store& store, const Run& run) {
-  Json json = {{"id", run.id},
-               {"name", run.name},
-               {"state", to_string(run.state)},
-               {"died", run.died},
-               {"error", run.error},
-               {"directory", run.directory.string()},
-               {"host", run.host},
-               {"pid", run.pid},
-               {"command", run.command},
-               {"overrides", run.overrides},
-               {"git_dirty", run.git_dirty},
-               {"started", record::iso_time(run.started)}};
-  json["git_commit"] = run.git_commit ? Json(*run.git_commit) : Json();
-  json["seed"] = run.seed ? Json(*run.seed) : Json();
-  json["ended"] = run.ended ? Json(record::iso_time(*run.ended)) : Json();
-  json["duration"] = run.duration ? Json(*run.duration) : Json();
-  json["metrics"] = Json::object();
-  for (const Metric& metric : store.final_metrics(run.id)) {
-    json["metrics"][metric.name] = number(metric.value);
+std::string table_text(const Table& table, TableFormat format) {
+  switch (format) {
+    case TableFormat::kCsv:
+      return table.to_csv();
+    case TableFormat::kMarkdown:
+      return table.to_markdown();
+    case TableFormat::kLatex:
+      return table.to_latex();
+    default:
+      return table.to_text();
   }
-  return json;
 }
 
-void print_json(const Json& json) {
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+Digits digits_of(TableFormat format) {
+  return format == TableFormat::kCsv || format == TableFormat::kJson ? Digits::kAll
+                                                                     : Digits::kShort;
 }
 
-/// The runs with one column for each metric that any of them has.
-/// @param wanted  names; where empty, those of the test set
-Table listing(const Store& store, const std::vector<Run>& runs,
-              const std::vector<std::string>& wanted) {
-  std::vector<std::map<std::string, double>> finals;
-  std::vector<std::string> columns = wanted;
-  for (const Run& run : runs) {
-    auto& values = finals.emplace_back();
-    for (const Metric& metric : store.final_metrics(run.id)) {
-      values[metric.name] = metric.value;
-      const bool shown = wanted.empty() && metric.name.starts_with("test_");
-      if (shown && std::find(columns.begin(), columns.end(), metric.name) == columns.end())
-        columns.push_back(metric.name);
-    }
-  }
-  std::vector<std::string> header = {"id", "name", "state", "started", "seconds"};
-  header.insert(header.end(), columns.begin(), columns.end());
-  header.emplace_back("directory");
-  Table table(header);
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    const Run& run = runs[i];
-    std::vector<std::string> row = {std::to_string(run.id), run.name, state_text(run),
-                                    record::iso_time(run.started), seconds_text(run.duration)};
-    for (const std::string& column : columns) {
-      const auto value = finals[i].find(column);
-      row.push_back(value == finals[i].end() ? "-" : fmt::format("{:.4f}", value->second));
-    }
-    row.push_back(run.directory.string());
-    table.add_row(row);
-  }
-  return table;
-}
-
-void list(const RunsArguments& arguments) {
-  const Store store = open_store(arguments);
-  record::RunQuery query;
-  if (!arguments.state.empty()) query.state = record::parse_state(arguments.state);
-  if (arguments.limit > 0) query.limit = arguments.limit;
-  const std::vector<Run> runs = store.runs(query);
-  if (arguments.format == "json") {
-    Json json = Json::array();
-    for (const Run& run : runs) json.push_back(json_of(store, run));
-    print_json(json);
+void emit(const RunsArguments& arguments, const std::string& text) {
+  if (arguments.output.empty()) {
+    fmt::print("{}", text);
     return;
   }
-  fmt::print("{}", listing(store, runs, arguments.metrics).to_text());
+  write_file(arguments.output, text);
+  fmt::print("{}\n", arguments.output);
+}
+
+void list(const RunsArguments& arguments, const std::string& format_name) {
+  const RunIndex index = open_index(*arguments.selection);
+  const RunList runs = selected_runs(index, *arguments.selection);
+  for (const std::string& field : arguments.fields) index.check_field(field);
+  const TableFormat format = record::parse_table_format(format_name).value();
+  const auto fields = arguments.fields.empty() ? record::test_metrics(runs) : arguments.fields;
+  if (format != TableFormat::kJson) {
+    emit(arguments, table_text(run_table(index, runs, fields, digits_of(format)), format));
+    return;
+  }
+  Json json = Json::array();
+  for (const record::IndexedRun* run : runs) {
+    json.push_back(run_json(*run));
+    for (const std::string& field : arguments.fields) {
+      const auto value = index.field(*run, field);
+      json.back()["fields"][field] = value ? Json(record::field_text(*value)) : Json();
+    }
+  }
+  emit(arguments, json_text(json));
+}
+
+void print_field(const char* name, const std::string& value) {
+  if (!value.empty()) fmt::print("{:<10} {}\n", name, value);
 }
 
 void show(const RunsArguments& arguments) {
-  const Store store = open_store(arguments);
-  const Run run = run_of(store, arguments.ids.front());
+  const RunIndex index = open_index(*arguments.selection);
+  const record::IndexedRun& entry = *runs_by_id(index, arguments.ids).front();
+  const Run run = index.store().find(entry.run.id).value_or(entry.run);
   if (arguments.format == "json") {
-    Json json = json_of(store, run);
+    Json json = run_json(entry);
     json["config_yaml"] = run.config_yaml;
-    print_json(json);
+    fmt::print("{}", json_text(json));
     return;
   }
-  const auto field = [](const char* name, const std::string& value) {
-    if (!value.empty()) fmt::print("{:<10} {}\n", name, value);
-  };
-  field("run", fmt::format("{} {}", run.id, run.name));
-  field("state", state_text(run));
-  field("error", run.error);
-  field("directory", run.directory.string());
-  field("started", record::iso_time(run.started));
-  field("seconds", seconds_text(run.duration));
-  field("host", fmt::format("{} (pid {})", run.host, run.pid));
-  field("commit", run.git_commit.value_or("") + (run.git_dirty ? " (changed)" : ""));
-  field("command", run.command);
-  field("overrides", fmt::format("{}", fmt::join(run.overrides, " ")));
-  if (run.seed) field("seed", std::to_string(*run.seed));
-  Table table({"metric", "value", "step", "epoch"});
-  for (const Metric& metric : store.final_metrics(run.id)) {
-    table.add_row({metric.name, fmt::format("{:.6g}", metric.value), std::to_string(metric.step),
-                   std::to_string(metric.epoch)});
+  print_field("run", fmt::format("{} {}", run.id, run.name));
+  print_field("state", run.died ? "interrupted (died)" : to_string(run.state));
+  print_field("error", run.error);
+  print_field("tags", fmt::format("{}", fmt::join(run.tags, ", ")));
+  print_field("group", run.group);
+  print_field("notes", run.notes);
+  print_field("directory", run.directory.string());
+  print_field("started", record::iso_time(run.started));
+  print_field("seconds", run.duration ? fmt::format("{:.1f}", *run.duration) : "-");
+  print_field("host", fmt::format("{} (pid {})", run.host, run.pid));
+  print_field("commit", run.git_commit.value_or("") + (run.git_dirty ? " (changed)" : ""));
+  print_field("command", run.command);
+  print_field("overrides", fmt::format("{}", fmt::join(run.overrides, " ")));
+  if (run.seed) print_field("seed", std::to_string(*run.seed));
+  Table table({"metric", "last", "min", "max", "step", "epoch"});
+  for (const record::MetricSummary& metric : index.store().summaries(run.id)) {
+    table.add_row({metric.last.name, fmt::format("{:.6g}", metric.last.value),
+                   fmt::format("{:.6g}", metric.min), fmt::format("{:.6g}", metric.max),
+                   std::to_string(metric.last.step), std::to_string(metric.last.epoch)});
   }
   if (table.rows() > 0) fmt::print("\n{}", table.to_text());
   fmt::print("\n{}", run.config_yaml);
 }
 
-using Row = std::vector<std::string>;
-
-/// Every leaf under its dotted path.
-void flatten(const config::Node& node, const std::string& path,
-             std::map<std::string, std::string>& leaves) {
-  const auto below = [&path](const std::string& key) {
-    return path.empty() ? key : path + "." + key;
-  };
-  if (node.is_map() && !node.entries().empty()) {
-    for (const auto& [key, value] : node.entries()) {
-      flatten(value, below(key.is_string() ? key.as_string() : config::to_json(key)), leaves);
-    }
-  } else if (node.is_list() && !node.items().empty()) {
-    for (std::size_t i = 0; i < node.items().size(); ++i) {
-      flatten(node.items()[i], below(std::to_string(i)), leaves);
-    }
-  } else {
-    leaves[path] = node.is_string() ? node.as_string() : config::to_json(node);
+Table comparison_table(const std::string& title, const RunList& runs,
+                       const std::vector<Comparison::Row>& rows) {
+  std::vector<std::string> header = {title};
+  for (const record::IndexedRun* entry : runs) {
+    header.push_back(fmt::format("{} {}", entry->run.id, entry->run.name));
   }
-}
-
-/// Rows name -> one cell a run, "-" where a run has none.
-std::map<std::string, Row> side_by_side(
-    const std::vector<std::map<std::string, std::string>>& runs) {
-  std::map<std::string, Row> rows;
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    for (const auto& [name, value] : runs[i]) {
-      rows.try_emplace(name, Row(runs.size(), "-")).first->second[i] = value;
-    }
-  }
-  return rows;
-}
-
-void print_rows(const std::string& title, const std::vector<Run>& runs,
-                const std::map<std::string, Row>& rows) {
-  Row header = {title};
-  for (const Run& run : runs) header.push_back(fmt::format("{} {}", run.id, run.name));
   Table table(header);
   for (const auto& [name, cells] : rows) {
-    Row row = {name};
+    std::vector<std::string> row = {name};
     row.insert(row.end(), cells.begin(), cells.end());
     table.add_row(row);
   }
-  fmt::print("{}", table.to_text());
+  return table;
 }
 
 void compare(const RunsArguments& arguments) {
-  const Store store = open_store(arguments);
-  std::vector<Run> runs;
-  std::vector<std::map<std::string, std::string>> configs, metrics;
-  for (const std::int64_t id : arguments.ids) {
-    runs.push_back(run_of(store, id));
-    flatten(config::parse_yaml(runs.back().config_yaml, fmt::format("run {}", id)), "",
-            configs.emplace_back());
-    auto& values = metrics.emplace_back();
-    for (const Metric& metric : store.final_metrics(id)) {
-      values[metric.name] = fmt::format("{:.6g}", metric.value);
-    }
-  }
-  auto differing = side_by_side(configs);
-  std::erase_if(differing, [](const auto& row) {
-    return std::all_of(row.second.begin(), row.second.end(),
-                       [&row](const std::string& cell) { return cell == row.second.front(); });
-  });
-  const auto values = side_by_side(metrics);
-  if (arguments.format == "json") {
-    print_json({{"runs", arguments.ids}, {"config", differing}, {"metrics", values}});
+  const RunIndex index = open_index(*arguments.selection);
+  const RunList runs = runs_by_id(index, arguments.ids);
+  const TableFormat format = record::parse_table_format(arguments.format).value();
+  const Comparison comparison = compare_runs(index, runs, digits_of(format));
+  if (format == TableFormat::kJson) {
+    using Rows = std::map<std::string, std::vector<std::string>>;
+    const Rows config(comparison.config.begin(), comparison.config.end());
+    const Rows metrics(comparison.metrics.begin(), comparison.metrics.end());
+    emit(arguments, json_text({{"runs", arguments.ids}, {"config", config}, {"metrics", metrics}}));
     return;
   }
-  print_rows("config", runs, differing);
-  fmt::print("\n");
-  print_rows("metric", runs, values);
+  if (format == TableFormat::kCsv) {  // one table: a CSV file has one header
+    auto rows = comparison.config;
+    rows.insert(rows.end(), comparison.metrics.begin(), comparison.metrics.end());
+    emit(arguments, comparison_table("name", runs, rows).to_csv());
+    return;
+  }
+  const Table config = comparison_table("config", runs, comparison.config);
+  const Table metrics = comparison_table("metric", runs, comparison.metrics);
+  emit(arguments, table_text(config, format) + "\n" + table_text(metrics, format));
+}
+
+using Arguments = std::shared_ptr<RunsArguments>;
+
+void add_format(CLI::App* command, const Arguments& arguments, std::string& format) {
+  command->add_option("--format", format, "table, csv, json, markdown or latex")
+      ->check(CLI::IsMember({"table", "csv", "json", "markdown", "latex"}));
+  command->add_option("-o,--output", arguments->output, "write to this file, whole or not at all");
+}
+
+void add_list_options(CLI::App* command, const Arguments& arguments, std::string& format) {
+  add_store_option(*command, arguments->selection);
+  add_selection_options(*command, arguments->selection);
+  add_format(command, arguments, format);
+  command->add_option(
+      "--metric,--column", arguments->fields,
+      "a metric, configuration key or field to show, repeatable (the metrics of the "
+      "test set where absent)");
 }
 
 }  // namespace
 
 void add_runs_commands(CLI::App& app) {
   auto arguments = std::make_shared<RunsArguments>();
-  CLI::App* runs = app.add_subcommand("runs", "list, show and compare recorded runs");
-  const auto add_common = [arguments](CLI::App* command) {
-    command->add_option("--store", arguments->store,
-                        "the run store (POLYPHONY_STORE, else logs/polyphony.db)");
-    command->add_option("--format", arguments->format, "table or json")
-        ->check(CLI::IsMember({"table", "json"}));
-  };
-  const auto add_filters = [arguments](CLI::App* command) {
-    command->add_option("--state", arguments->state, "only runs in this state")
-        ->check(CLI::IsMember({"running", "finished", "failed", "interrupted"}));
-    command->add_option("--limit", arguments->limit, "at most so many, newest first")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--metric", arguments->metrics,
-                        "a metric to show, repeatable (those of the test set where absent)");
-  };
+  CLI::App* runs = app.add_subcommand("runs", "list, compare, plot, export and tag recorded runs");
   CLI::App* lister = runs->add_subcommand("list", "runs, newest first (the default)");
   CLI::App* showing = runs->add_subcommand("show", "all that is known of one run");
   CLI::App* comparing = runs->add_subcommand("compare", "where configs differ, and final metrics");
-  for (CLI::App* command : {runs, lister, showing, comparing}) add_common(command);
-  for (CLI::App* command : {runs, lister}) add_filters(command);
+  CLI::App* exporting = runs->add_subcommand("export", "the list with every digit, as a file");
+  for (CLI::App* command : {runs, lister}) add_list_options(command, arguments, arguments->format);
+  add_list_options(exporting, arguments, arguments->export_format);
+  for (CLI::App* command : {showing, comparing}) add_store_option(*command, arguments->selection);
+  showing->add_option("--format", arguments->format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+  add_format(comparing, arguments, arguments->format);
   showing->add_option("id", arguments->ids, "the run's id")->required()->expected(1);
   comparing->add_option("id", arguments->ids, "two or more ids")->required()->expected(2, 1000);
+  add_runs_plot(*runs);
+  add_runs_changes(*runs);
   runs->require_subcommand(0, 1);
   runs->callback([arguments, runs] {
-    if (runs->get_subcommands().empty()) list(*arguments);
+    if (runs->get_subcommands().empty()) list(*arguments, arguments->format);
   });
-  lister->callback([arguments] { list(*arguments); });
+  lister->callback([arguments] { list(*arguments, arguments->format); });
+  exporting->callback([arguments] { list(*arguments, arguments->export_format); });
   showing->callback([arguments] { show(*arguments); });
   comparing->callback([arguments] { compare(*arguments); });
 }

@@ -29,5 +29,24 @@ TEST(Table, EscapesBarsInMarkdown) {
 
 TEST(Clip, NeverCutsAWideCharacterInHalf) { EXPECT_EQ(clip("a한국", 4), "a한"); }
 
+TEST(Table, LatexPrintsTexsOwnSigns) {
+  Table table({"name", "test_acc"});
+  table.add_row({"50% of {a}_b\\c~d^e & <f>", "0.5"});
+  const std::string text = table.to_latex();
+  EXPECT_NE(text.find("\\begin{tabular}{lr}\n\\toprule\nname & test\\_acc \\\\\n\\midrule\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("50\\% of \\{a\\}\\_b\\textbackslash{}c\\textasciitilde{}d"
+                      "\\textasciicircum{}e \\& \\textless{}f\\textgreater{} & 0.5 \\\\"),
+            std::string::npos)
+      << text;
+}
+
+TEST(Table, CellsCannotMoveTheTerminalsCursor) {
+  Table table({"name"});
+  table.add_row({"\x1b[2Jgone\a"});
+  EXPECT_EQ(table.to_text().find('\x1b'), std::string::npos);
+}
+
 }  // namespace
 }  // namespace polyphony

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
+#include <polyphony/base/csv.h>
 #include <polyphony/base/terminal.h>
 
 namespace polyphony {
@@ -17,9 +19,10 @@ bool is_number(const std::string& cell) {
   return *end == '\0' || (*end == '%' && end[1] == '\0');
 }
 
+/// Without line breaks and other control characters, which a terminal would obey.
 std::string one_line(std::string cell) {
   std::replace_if(
-      cell.begin(), cell.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+      cell.begin(), cell.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, ' ');
   return cell;
 }
 
@@ -31,6 +34,34 @@ std::string padded(const std::string& cell, int width, bool right) {
 std::string escaped(const std::string& cell) {
   std::string text;
   for (const char c : cell) text += c == '|' ? std::string("\\|") : std::string(1, c);
+  return text;
+}
+
+/// TeX's own signs written so that they print.
+std::string in_latex(const std::string& cell) {
+  std::string text;
+  for (const char c : cell) {
+    switch (c) {
+      case '\\':
+        text += "\\textbackslash{}";
+        break;
+      case '~':
+        text += "\\textasciitilde{}";
+        break;
+      case '^':
+        text += "\\textasciicircum{}";
+        break;
+      case '<':
+        text += "\\textless{}";
+        break;
+      case '>':
+        text += "\\textgreater{}";
+        break;
+      default:
+        if (std::string_view("&%$#_{}").find(c) != std::string_view::npos) text += '\\';
+        text += c;
+    }
+  }
   return text;
 }
 
@@ -107,5 +138,22 @@ std::string Table::to_markdown() const {
   for (const auto& row : rows_) add(row);
   return text;
 }
+
+std::string Table::to_latex() const {
+  std::string columns;
+  for (const bool number : numeric()) columns += number ? 'r' : 'l';
+  std::string text = "\\begin{tabular}{" + columns + "}\n\\toprule\n";
+  const auto add = [&text](const std::vector<std::string>& cells) {
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      text += (i > 0 ? " & " : "") + in_latex(cells[i]);
+    text += " \\\\\n";
+  };
+  add(header_);
+  text += "\\midrule\n";
+  for (const auto& row : rows_) add(row);
+  return text + "\\bottomrule\n\\end{tabular}\n";
+}
+
+std::string Table::to_csv() const { return polyphony::to_csv({header_, rows_, {}}); }
 
 }  // namespace polyphony

@@ -20,6 +20,10 @@ class Table {
   std::string to_text() const;
   /// A GitHub table.
   std::string to_markdown() const;
+  /// A `tabular` with the rules of LaTeX's booktabs package.
+  std::string to_latex() const;
+  /// As to_csv() of csv.h.
+  std::string to_csv() const;
 
  private:
   std::vector<int> widths() const;
