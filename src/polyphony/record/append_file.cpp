@@ -1,0 +1,56 @@
+#include <polyphony/record/append_file.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
+
+namespace polyphony::record {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path, int code) {
+  throw IoError(fmt::format("{}: cannot be written: {}", path.string(),
+                            std::generic_category().message(code)),
+                "check the permissions and the free space");
+}
+
+}  // namespace
+
+AppendFile::AppendFile(std::filesystem::path path, Mode mode) : path_(std::move(path)) {
+  if (path_.has_parent_path()) make_directory(path_.parent_path());
+  const int how = mode == Mode::kNew ? O_EXCL : 0;
+  descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | how, 0666);
+  if (descriptor_ < 0) fail(path_, errno);
+  struct stat status {};
+  if (fstat(descriptor_, &status) == 0) written_ = static_cast<std::size_t>(status.st_size);
+}
+
+AppendFile::~AppendFile() { close(descriptor_); }
+
+void AppendFile::flush() {
+  if (pending_.empty()) return;
+  struct stat status {};
+  if (fstat(descriptor_, &status) == 0 && status.st_nlink == 0) fail(path_, ENOENT);
+  std::size_t done = 0;
+  while (done < pending_.size()) {
+    const ssize_t wrote = write(descriptor_, pending_.data() + done, pending_.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) {
+      pending_.erase(0, done);
+      written_ += done;
+      fail(path_, errno);
+    }
+    done += static_cast<std::size_t>(wrote);
+  }
+  written_ += done;
+  pending_.clear();
+}
+
+}  // namespace polyphony::record
