@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace polyphony::data {
+
+/// XXH64 of some bytes, seed 0 (Collet's specification).
+std::uint64_t xxh64(std::span<const std::byte> bytes);
+
+/// Where one embedding lies in a shard.
+struct ShardEntry {
+  std::string key;
+  at::ScalarType type = at::kFloat;  ///< float32 or bfloat16
+  std::vector<std::int64_t> shape;   ///< [positions, dims]
+  std::size_t offset = 0;            ///< from the file's begin
+  std::size_t bytes = 0;
+  std::uint64_t checksum = 0;
+};
+
+/// What the header of a shard says, checked against the file's size; no tensor is read.
+/// @throws IoError where it cannot be read; DataError where it is truncated or no shard
+std::vector<ShardEntry> read_shard_entries(const std::filesystem::path& path);
+
+/// A file of embeddings in memory, which nobody evicts while it lives: it holds a shared flock.
+class EmbeddingShard {
+ public:
+  /// Maps the file and notes the time of this use. @return null where another process evicted it
+  static std::shared_ptr<EmbeddingShard> open(const std::filesystem::path& path);
+  ~EmbeddingShard();
+  EmbeddingShard(const EmbeddingShard&) = delete;
+  EmbeddingShard& operator=(const EmbeddingShard&) = delete;
+
+  /// Whether the bytes of an entry are those that were written.
+  bool intact(const ShardEntry& entry) const;
+  /// The embedding in place, [positions, dims]; it keeps the shard mapped. Writing into it changes
+  /// this process's view only.
+  static at::Tensor view(std::shared_ptr<EmbeddingShard> shard, const ShardEntry& entry);
+
+ private:
+  EmbeddingShard(int fd, std::byte* data, std::size_t size) : fd_(fd), data_(data), size_(size) {}
+
+  int fd_;
+  std::byte* data_;
+  std::size_t size_;
+};
+
+/// A shard as bytes: a .safetensors file whose `__metadata__` holds a checksum a tensor.
+std::string encode_shard(std::span<const std::pair<std::string, at::Tensor>> items);
+
+/// Removes a shard that no process has open. @return its bytes; 0 where it is in use or gone
+std::uintmax_t evict_shard(const std::filesystem::path& path);
+
+}  // namespace polyphony::data
