@@ -34,6 +34,7 @@ void MultiModalTransformerOptions::describe(config::Fields& f) {
   describe_rate(f, "emb_dropout", emb_dropout, "dropout on embedded positions");
   describe_rate(f, "out_dropout", out_dropout, "dropout before the output layer");
   f("attn_mask", attn_mask, "let no position attend to a later one");
+  f("scale_embedding", scale_embedding, "multiply embeddings by the root of model_dims");
 }
 
 MultiModalTransformer::MultiModalTransformer(const MultiModalTransformerOptions& options)
@@ -48,6 +49,7 @@ MultiModalTransformer::MultiModalTransformer(const MultiModalTransformerOptions&
   network.emb_dropout = options.emb_dropout;
   network.attn_mask = options.attn_mask;
   network.positions = options.positions;
+  network.scale_embedding = options.scale_embedding;
   const auto make = [&](const char* name) {
     return register_module(name, std::make_shared<nn::CrossModalTransformer>(network));
   };

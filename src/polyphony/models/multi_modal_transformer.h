@@ -21,6 +21,7 @@ struct MultiModalTransformerOptions {
   double out_dropout = 0.1;
   bool attn_mask = false;
   nn::PositionForm positions = nn::PositionForm::kRotary;
+  bool scale_embedding = true;
   int audio_dims = 0;  ///< set by the owner
   int text_dims = 0;   ///< set by the owner
   int num_labels = 0;  ///< set by the owner

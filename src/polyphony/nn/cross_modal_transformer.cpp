@@ -183,7 +183,8 @@ CrossModalTransformer::CrossModalTransformer(const CrossModalTransformerOptions&
 }
 
 at::Tensor CrossModalTransformer::embed(const at::Tensor& x) const {
-  const double scale = std::sqrt(static_cast<double>(options_.model_dims));
+  const double scale =
+      options_.scale_embedding ? std::sqrt(static_cast<double>(options_.model_dims)) : 1.0;
   at::Tensor embedded;
   if (options_.positions == PositionForm::kRotary) {
     const std::int64_t heads = options_.num_heads;

@@ -25,6 +25,7 @@ struct CrossModalTransformerOptions {
   double emb_dropout = 0.0;     ///< on embedded positions
   bool attn_mask = false;       ///< a position attends to no later one
   PositionForm positions = PositionForm::kRotary;
+  bool scale_embedding = true;  ///< multiply by sqrt(model_dims) on entry
 };
 
 /// One modality attends to another (or to itself). All layers start equal, and all read the same

@@ -52,11 +52,15 @@ class Classification : public train::Task {
   void load_metric_state(const tensor::Value& state) override;
   std::string summary(int max_depth) const override;
 
+  models::Model& model() const { return *model_; }
+
+ protected:
+  /// How counts of all processes come together.
+  metrics::Exchange over_processes() const;
+
  private:
   /// Loss of a batch, whose rows enter the stage's metrics.
   at::Tensor step(const data::Batch& batch, train::Stage stage);
-  /// How counts of all processes come together.
-  metrics::Exchange over_processes() const;
   /// Logs the stage's metrics over all rows since the last reset, and resets them.
   void log_metrics(train::Stage stage);
 

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <polyphony/tasks/classification.h>
+
+namespace polyphony::tasks {
+
+struct SequenceClassificationOptions {
+  config::Child<models::Model> model;
+  int num_labels = 0;
+  double label_smoothing_factor = 0.0;
+
+  void describe(config::Fields& f);
+};
+
+/// What Transformers' Trainer does with a …ForSequenceClassification: cross-entropy, and in the log
+/// under its names "loss" of the training, "eval_loss", "eval_accuracy", "test_loss" and
+/// "test_accuracy"; beside them the macro F1, "eval_f1" and "test_f1".
+class SequenceClassification : public Classification {
+ public:
+  using Options = SequenceClassificationOptions;
+  explicit SequenceClassification(const Options& options);
+
+  at::Tensor training_step(const data::Batch& batch, std::int64_t index) override;
+  void validation_step(const data::Batch& batch, std::int64_t index) override;
+  void test_step(const data::Batch& batch, std::int64_t index) override;
+  void training_epoch_end() override {}
+  void validation_epoch_end() override;
+  void test_epoch_end() override;
+  void on_validation_epoch_start() override { eval_.reset(); }
+  void on_test_epoch_start() override { test_.reset(); }
+  tensor::Value metric_state() const override { return tensor::Value::list(); }
+  void load_metric_state(const tensor::Value&) override {}
+
+  /// The trained parameters in two groups: those that are decayed, then biases and the weights of
+  /// layer norms. Source: Trainer.create_optimizer and get_parameter_names of Transformers 4.27.
+  std::vector<optim::ParamGroup> param_groups(double lr, double weight_decay) const;
+
+ private:
+  void evaluate(const data::Batch& batch, metrics::MetricCollection& metrics, const char* prefix);
+  void log_metrics(metrics::MetricCollection& metrics);
+
+  double label_smoothing_;
+  metrics::MetricCollection eval_;
+  metrics::MetricCollection test_;
+};
+
+}  // namespace polyphony::tasks
