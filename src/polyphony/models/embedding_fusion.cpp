@@ -74,8 +74,7 @@ void EmbeddingFusionOptions::describe(config::Fields& f) {
   describe_rates(f, network);
   f("scale_embedding", network.scale_embedding,
     "multiply embeddings by the root of their width; see always_scale");
-  f("always_scale", always_scale,
-    "quirk of the original: scale_embedding is on whatever it says");
+  f("always_scale", always_scale, "quirk of the original: scale_embedding is on whatever it says");
   f("text_max_length", text_max_length, "most positions, of audio too");
   f.check("text_max_length", text_max_length >= 1, "at least 1");
   f("mask_last_position", mask_last_position,
@@ -89,14 +88,12 @@ void EmbeddingFusionJan2024Options::describe(config::Fields& f) {
   describe_rates(f, network);
   f("scale_embedding", network.scale_embedding,
     "multiply embeddings by the root of their width; see always_scale");
-  f("always_scale", always_scale,
-    "quirk of the original: scale_embedding is on whatever it says");
+  f("always_scale", always_scale, "quirk of the original: scale_embedding is on whatever it says");
   f("mask_last_position", mask_last_position,
     "quirk of the original: the last valid position is masked like padding");
 }
 
-EmbeddingFusion::EmbeddingFusion(const Options& options)
-    : options_(options) {
+EmbeddingFusion::EmbeddingFusion(const Options& options) : options_(options) {
   MultiModalTransformerOptions network = options.network;
   network.scale_embedding = network.scale_embedding || options.always_scale;
   network_ = std::make_shared<MultiModalTransformer>(network);
@@ -120,8 +117,7 @@ at::Tensor EmbeddingFusion::forward(const data::Batch& batch) {
 
 POLYPHONY_REGISTER(Model, EmbeddingFusion, "polyphony.models.MultiModalTransformer",
                    "embeddings of speech and text to classes: the original's fusion model")
-POLYPHONY_REGISTER(Model, EmbeddingFusionJan2024,
-                   "polyphony.models.MultiModalTransformerJan2024",
+POLYPHONY_REGISTER(Model, EmbeddingFusionJan2024, "polyphony.models.MultiModalTransformerJan2024",
                    "the original's fusion model as of January 2024: sinusoidal positions")
 
 }  // namespace polyphony::models

@@ -12,7 +12,9 @@ struct Step {
   float gradient_scale;
   float beta1;
   float beta2;
-  float rate;  ///< lr, corrected for both moments
+  float share1;  ///< 1 - beta1
+  float share2;  ///< 1 - beta2
+  float rate;    ///< lr, corrected for both moments
   float eps;
   float keep;  ///< what is left of a weight after decay
 };
@@ -21,8 +23,8 @@ void update(const Step& s, float* __restrict weight, const float* __restrict gra
             float* __restrict first, float* __restrict second, std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] * s.gradient_scale;
-    const float m = s.beta1 * first[i] + (1.0F - s.beta1) * g;
-    const float v = s.beta2 * second[i] + (1.0F - s.beta2) * g * g;
+    const float m = s.beta1 * first[i] + s.share1 * g;
+    const float v = s.beta2 * second[i] + s.share2 * g * g;
     first[i] = m;
     second[i] = v;
     weight[i] = (weight[i] - s.rate * m / (__builtin_sqrtf(v) + s.eps)) * s.keep;
@@ -57,6 +59,8 @@ Optimizer::Kernel AdamWHF::kernel(const ParamGroup& group, std::int64_t step,
   s.gradient_scale = static_cast<float>(gradient_scale);
   s.beta1 = static_cast<float>(options_.betas[0]);
   s.beta2 = static_cast<float>(options_.betas[1]);
+  s.share1 = static_cast<float>(1.0 - options_.betas[0]);
+  s.share2 = static_cast<float>(1.0 - options_.betas[1]);
   s.rate = static_cast<float>(rate);
   s.eps = static_cast<float>(options_.eps);
   s.keep = static_cast<float>(1.0 - group.lr * group.weight_decay);

@@ -34,8 +34,7 @@ metrics::MetricCollection accuracy_and_f1(int classes) {
 at::Tensor loss_of(const at::Tensor& logits, const data::Batch& batch, double smoothing) {
   namespace functional = torch::nn::functional;
   return functional::cross_entropy(
-      logits, batch.at("label"),
-      functional::CrossEntropyFuncOptions().label_smoothing(smoothing));
+      logits, batch.at("label"), functional::CrossEntropyFuncOptions().label_smoothing(smoothing));
 }
 
 /// Whether a parameter belongs to a layer norm. Group norms, of HuBERT base's first convolution,

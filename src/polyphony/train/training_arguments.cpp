@@ -53,7 +53,8 @@ void describe_optimization(TrainingArgumentsOptions& o, config::Fields& f) {
   f("label_smoothing_factor", o.label_smoothing_factor, "share of the target spread over all");
   f.check("label_smoothing_factor", o.label_smoothing_factor >= 0 && o.label_smoothing_factor < 1,
           "in [0, 1)");
-  f("gradient_checkpointing", o.gradient_checkpointing, "compute layers again in the backward pass");
+  f("gradient_checkpointing", o.gradient_checkpointing,
+    "compute layers again in the backward pass");
   f("bf16", o.bf16, "mixed precision in the forward pass");
 }
 
@@ -79,7 +80,8 @@ void TrainingArgumentsOptions::describe(config::Fields& f) {
   describe_intervals(*this, f);
   describe_optimization(*this, f);
   describe_data(*this, f);
-  f("load_best_model_at_end", load_best_model_at_end, "end with the weights of the best checkpoint");
+  f("load_best_model_at_end", load_best_model_at_end,
+    "end with the weights of the best checkpoint");
   f("metric_for_best_model", metric_for_best_model, "what is best by; null: loss");
   f("greater_is_better", greater_is_better, "null: unless the metric is a loss");
   f("resume_from_checkpoint", resume_from_checkpoint,
@@ -191,11 +193,10 @@ std::unique_ptr<optim::Schedule> TrainingArguments::make_schedule(std::int64_t s
   schedule.total_steps = steps;
   schedule.decay = options_.lr_scheduler_type == SchedulerType::kLinear;
   if (options_.lr_scheduler_type != SchedulerType::kConstant) {
-    schedule.warmup_steps =
-        options_.warmup_steps > 0
-            ? options_.warmup_steps
-            : static_cast<std::int64_t>(
-                  std::ceil(static_cast<double>(steps) * options_.warmup_ratio));
+    schedule.warmup_steps = options_.warmup_steps > 0
+                                ? options_.warmup_steps
+                                : static_cast<std::int64_t>(std::ceil(static_cast<double>(steps) *
+                                                                      options_.warmup_ratio));
   }
   return std::make_unique<optim::LinearWarmup>(schedule);
 }
