@@ -15,6 +15,7 @@
 #include "config.h"
 #include "data.h"
 #include "experiment.h"
+#include "hub.h"
 #include "runs.h"
 
 namespace {
@@ -49,6 +50,7 @@ void add_commands(CLI::App& app) {
   polyphony::app::add_compose_command(app);
   polyphony::app::add_config_commands(app, polyphony::app::call_tensor_part);
   polyphony::app::add_data_commands(app);
+  polyphony::app::add_hub_commands(app);
   polyphony::app::add_runs_commands(app);
   add_list(app);
   const std::string completion =

@@ -167,5 +167,23 @@ TEST_F(CommandLine, CompletesInFish) {
               ElementsAre("task=audio", "task=fusion", "task=text"));
 }
 
+TEST_F(CommandLine, ModelsOfTheHubComeFromTheCacheOffline) {
+  Program hub = program({POLYPHONY_BINARY, "hub", "fetch", "acme/tiny"});
+  hub.environment["HF_HOME"] = (cwd_ / "hf").string();
+  hub.environment["HF_HUB_OFFLINE"] = "1";
+  const Finished missing = hub.run();
+  EXPECT_EQ(missing.exit_code, 3);
+  EXPECT_THAT(missing.err, HasSubstr("polyphony hub fetch acme/tiny"));
+  const fs::path model = cwd_ / "hf/hub/models--acme--tiny";
+  const fs::path folder = model / "snapshots" / std::string(40, 'c');
+  fs::create_directories(folder);
+  write_file(folder / "config.json", std::string_view("{}"));
+  write_file(folder / "model.safetensors", std::string_view("x"));
+  write_file(model / "refs/main", std::string(40, 'c'));
+  EXPECT_EQ(hub.run().out, folder.string() + "\n");
+  hub.command = {POLYPHONY_BINARY, "hub", "list"};
+  EXPECT_THAT(hub.run().out, HasSubstr("acme/tiny  main"));
+}
+
 }  // namespace
 }  // namespace polyphony

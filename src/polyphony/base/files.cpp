@@ -9,6 +9,7 @@
 #include <cstring>
 #include <system_error>
 
+#include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
 
 namespace polyphony {
@@ -19,21 +20,6 @@ namespace {
                        const std::string& remedy) {
   throw IoError(path.string() + ": " + what + ": " + std::strerror(error), remedy);
 }
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 void write_all(int fd, std::string_view bytes, const fs::path& path) {
   while (!bytes.empty()) {

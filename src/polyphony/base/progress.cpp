@@ -71,7 +71,7 @@ std::string Progress::line(double now) const {
   } else {
     text += fmt::format(" {}", done_);
   }
-  text += fmt::format(" {:.1f} it/s", rate);
+  text += fmt::format(" {:.1f} {}/s", rate, unit_);
   if (finished_ || total_ <= 0) {
     text += fmt::format(" in {}", duration(elapsed));
   } else if (rate > 0) {

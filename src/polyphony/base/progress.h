@@ -4,6 +4,7 @@
 #include <functional>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include <polyphony/base/terminal.h>
 
@@ -23,6 +24,8 @@ class Progress {
   Progress(std::string label, std::int64_t total, std::ostream& out, TerminalInfo terminal,
            SecondsClock clock = steady_seconds);
 
+  /// What a step is, for the rate; "it" at first.
+  void set_unit(std::string unit) { unit_ = std::move(unit); }
   /// @param done     steps done so far
   /// @param metrics  newest values, e.g. "loss=0.31"; shown as they are
   void update(std::int64_t done, std::string metrics = {});
@@ -39,6 +42,7 @@ class Progress {
   TerminalInfo terminal_;
   SecondsClock clock_;
   std::string metrics_;
+  std::string unit_ = "it";
   std::int64_t done_ = 0;
   double start_;
   double drawn_;

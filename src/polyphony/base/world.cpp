@@ -106,14 +106,6 @@ int master_port(const Environment& environment, const Dialect& dialect) {
 
 }  // namespace
 
-Environment process_environment() {
-  return [](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr || *value == '\0') return std::nullopt;
-    return value;
-  };
-}
-
 std::optional<World> world_from_environment(const Environment& environment) {
   const Dialect* dialect = dialect_of(environment);
   if (dialect == nullptr) return std::nullopt;

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
+
+#include <polyphony/base/environment.h>
 
 namespace polyphony {
 
@@ -16,12 +17,6 @@ struct World {
   int master_port = 29500;
   std::string started_by;  ///< for messages: "torchrun", "mpirun", "Slurm"
 };
-
-/// What an environment variable holds; nullopt where it is unset.
-using Environment = std::function<std::optional<std::string>(const std::string& name)>;
-
-/// The environment of this process.
-Environment process_environment();
 
 /// The place that whoever started this process gave it by environment variables:
 /// RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE (torchrun, `polyphony` itself), OMPI_COMM_WORLD_*
