@@ -17,12 +17,16 @@ struct Audio {
 
 /// Decodes a recording (WAV, FLAC, Ogg Vorbis, Opus, MP3: what libsndfile reads) at its own rate.
 /// Several channels become their mean.
-/// @throws DataError naming the file where it is missing, unreadable or holds no sample
-Audio decode_mono(const std::filesystem::path& path);
+/// @param max_seconds  what is behind is not decoded; 0: all
+/// @throws DataError naming the file where it is missing, unreadable, broken off, holds no sample
+/// or
+///         one that is no number
+Audio decode_mono(const std::filesystem::path& path, double max_seconds = 0);
 
 /// decode_mono, then resampled: the values of `librosa.load(path, sr=rate)`.
-/// @param rate  samples a second, positive
+/// @param rate         samples a second, positive
+/// @param max_samples  at the new rate; what is behind is neither decoded nor resampled. 0: all
 /// @throws DataError as decode_mono
-Audio load_mono(const std::filesystem::path& path, int rate = 16000);
+Audio load_mono(const std::filesystem::path& path, int rate = 16000, std::int64_t max_samples = 0);
 
 }  // namespace polyphony::audio
