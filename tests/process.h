@@ -26,7 +26,7 @@ struct Program {
   std::vector<std::string> command;
   std::filesystem::path directory;
   std::map<std::string, std::string> environment = {};  ///< besides the test's own
-  std::string output = directory.string();              ///< OUTPUT.out and OUTPUT.err
+  std::string output = {};  ///< OUTPUT.out and OUTPUT.err; "": beside the directory
 
   pid_t start() const {
     std::filesystem::create_directories(directory);
@@ -53,7 +53,9 @@ struct Program {
   Finished run() const { return finish(start()); }
 
  private:
-  std::string file(const char* what) const { return output + "." + what; }
+  std::string file(const char* what) const {
+    return (output.empty() ? directory.string() : output) + "." + what;
+  }
 };
 
 }  // namespace polyphony

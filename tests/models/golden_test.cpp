@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +12,7 @@
 #include <polyphony/models/model.h>
 #include <polyphony/models/multi_modal_transformer.h>
 #include <polyphony/tensor/safetensors.h>
+#include <polyphony/tensor/seed.h>
 
 // The multimodal transformer against the published Python model: cases are DIR/train/TAG.json and
 // TAG.safetensors. Initial weights that a case does not hold itself are in weights_*.safetensors.
@@ -85,6 +87,13 @@ std::shared_ptr<MultiModalTransformer> model_of(const GoldenCase& one) {
   return model;
 }
 
+tensor::TensorMap state_of(const MultiModalTransformer& model) {
+  tensor::TensorMap state;
+  for (const auto& item : model.named_parameters()) state.emplace(item.key(), item.value());
+  for (const auto& item : model.named_buffers()) state.emplace(item.key(), item.value());
+  return state;
+}
+
 at::Tensor logits_of(MultiModalTransformer& model, const GoldenCase& one) {
   const auto part = [&](const char* name) { return one.tensors.at(std::string("batch0.") + name); };
   return model.forward(part("audio_hidden"), part("audio_mask"), part("text_hidden"),
@@ -128,6 +137,64 @@ TEST(GoldenMultiModalTransformer, GradientsAreThoseOfTheOriginal) {
   }
   std::cout << "golden cases: " << checked << " gradients in " << cases << " cases\n";
   EXPECT_GT(checked, 0) << "no case in " << golden_directory();
+}
+
+TEST(GoldenMultiModalTransformer, InitialWeightsAreThoseOfTheOriginalsSeed) {
+  int checked = 0;
+  for (const auto& entry : fs::directory_iterator(golden_directory().parent_path() / "misc")) {
+    int seed = 0;
+    char version[8] = "";
+    const std::string name = entry.path().filename().string();
+    if (std::sscanf(name.c_str(), "init_seed%d_%7[a-z].safetensors", &seed, version) != 2) continue;
+    const tensor::TensorMap wanted = tensor::load_safetensors(entry.path());
+    MultiModalTransformerOptions options;
+    options.model_dims = 32;
+    options.audio_dims = 24;
+    options.text_dims = 20;
+    options.num_labels = 7;
+    options.positions =
+        std::string(version) == "jan" ? nn::PositionForm::kSinusoidal : nn::PositionForm::kRotary;
+    tensor::seed_everything(static_cast<std::uint64_t>(seed));
+    const MultiModalTransformer model(options);
+    const auto state = state_of(model);
+    EXPECT_EQ(state.size(), wanted.size()) << name;
+    for (const auto& [key, value] : wanted) {
+      ASSERT_TRUE(state.contains(key)) << name << " " << key;
+      if (key.ends_with("_float_tensor")) continue;  // never set in the original
+      EXPECT_TRUE(at::equal(state.at(key), value)) << name << " " << key;
+    }
+    ++checked;
+  }
+  std::cout << "golden cases: " << checked << " of initial weights\n";
+  EXPECT_GT(checked, 0);
+}
+
+TEST(GoldenMultiModalTransformer, OneRowAloneAndARowOfPaddingOnly) {
+  const tensor::TensorMap edges =
+      tensor::load_safetensors(golden_directory().parent_path() / "misc/forward_edge.safetensors");
+  for (GoldenCase one : load_cases()) {
+    if (one.tag != "head_nomask" && one.tag != "jan_causal") continue;
+    const std::string version = one.facts.at("version");
+    const auto model = model_of(one);
+    EXPECT_LT(distance(logits_of(*model, one), edges.at(version + ".full")), kTolerance);
+    GoldenCase padded = one;
+    for (const char* name : {"audio_mask", "text_mask"}) {
+      at::Tensor& mask = padded.tensors.at(std::string("batch0.") + name);
+      mask = mask.clone();
+      mask[1].fill_(true);
+    }
+    const at::Tensor with_padding = logits_of(*model, padded);
+    // Where the original gives NaN; docs/training.md says so.
+    EXPECT_TRUE(with_padding[1].isfinite().all().item<bool>()) << one.tag;
+    EXPECT_LT(distance(with_padding[0], edges.at(version + ".full")[0]), kTolerance) << one.tag;
+    for (const char* name : {"audio_hidden", "audio_mask", "text_hidden", "text_mask"}) {
+      at::Tensor& part = one.tensors.at(std::string("batch0.") + name);
+      part = part.slice(0, 0, 1);
+    }
+    EXPECT_LT(distance(logits_of(*model, one).flatten(), edges.at(version + ".batch1").flatten()),
+              kTolerance)
+        << one.tag;
+  }
 }
 
 TEST(GoldenMultiModalTransformer, FlippedMasksGiveOtherLogits) {

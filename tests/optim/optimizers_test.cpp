@@ -48,6 +48,44 @@ TEST(AdamW, StepsAreThoseOfItsFormulaInDouble) {
   }
 }
 
+/// Three steps with given gradients. @returns the weights
+std::vector<float> after_three_steps(Optimizer& optimizer) {
+  const at::Tensor weight = parameter({1.0F, -1.0F, 3.0F}, {0.5F, -2.0F, 0.1F});
+  optimizer.attach({{"w", weight}});
+  optimizer.step();
+  for (const auto& gradient : {at::tensor({0.1F, -0.5F, 0.2F}), at::tensor({-0.3F, 1.0F, 0.05F})}) {
+    weight.mutable_grad().copy_(gradient);
+    optimizer.step();
+  }
+  return {weight.data_ptr<float>(), weight.data_ptr<float>() + 3};
+}
+
+// The numbers are those of torch 1.13.1.
+TEST(AdamW, OfAmsgradAndMaximizeIsTorchs) {
+  AdamWOptions options;
+  options.lr = 0.01;
+  options.weight_decay = 0.1;
+  options.amsgrad = options.maximize = true;
+  AdamW adamw(options);
+  const std::vector<float> weights = after_three_steps(adamw);
+  EXPECT_FLOAT_EQ(weights[0], 1.0171126127243042F);
+  EXPECT_FLOAT_EQ(weights[1], -1.0182663202285767F);
+  EXPECT_FLOAT_EQ(weights[2], 3.0193068981170654F);
+}
+
+TEST(Sgd, OfMaximizeIsTorchs) {
+  SgdOptions options;
+  options.lr = 0.1;
+  options.momentum = 0.9;
+  options.weight_decay = 0.01;
+  options.maximize = true;
+  Sgd sgd(options);
+  const std::vector<float> weights = after_three_steps(sgd);
+  EXPECT_FLOAT_EQ(weights[0], 1.1186949014663696F);
+  EXPECT_FLOAT_EQ(weights[1], -1.5305850505828857F);
+  EXPECT_FLOAT_EQ(weights[2], 3.0532264709472656F);
+}
+
 TEST(AdamW, LeavesParametersWithoutGradientAlone) {
   const at::Tensor weight = at::tensor({1.0F, 2.0F});
   AdamW adamw(AdamWOptions{});

@@ -276,8 +276,8 @@ TEST(Results, ReduceAsTheyAreTold) {
   const auto value_of = [&](ReduceFx fx) {
     options.reduce_fx = fx;
     const std::string name = std::to_string(static_cast<int>(fx));
-    results.log("validation_step", name, 2.0, options, 3);
-    results.log("validation_step", name, 4.0, options, 1);
+    results.log("validation_step", name, 2.0, 2.0, options, 3);
+    results.log("validation_step", name, 4.0, 4.0, options, 1);
     double found = 0;
     results.visit(false, [&](const Results::View& view) {
       if (view.name == name) found = view.value;
@@ -289,7 +289,7 @@ TEST(Results, ReduceAsTheyAreTold) {
   EXPECT_EQ(value_of(ReduceFx::kMin), 2.0);
   EXPECT_EQ(value_of(ReduceFx::kMax), 4.0);
   options.prog_bar = true;
-  EXPECT_THROW(results.log("validation_step", "0", 1.0, options, 1), std::logic_error);
+  EXPECT_THROW(results.log("validation_step", "0", 1.0, 1.0, options, 1), std::logic_error);
 }
 
 }  // namespace

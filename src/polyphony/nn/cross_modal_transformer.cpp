@@ -6,6 +6,8 @@
 
 #include <torch/nn.h>
 
+#include <polyphony/tensor/seed.h>
+
 namespace polyphony::nn {
 namespace {
 
@@ -172,14 +174,22 @@ at::Tensor sinusoidal_positions(const at::Tensor& marks, std::int64_t dims) {
 
 CrossModalTransformer::CrossModalTransformer(const CrossModalTransformerOptions& options)
     : options_(options) {
+  if (options.positions == PositionForm::kSinusoidal) {
+    // fairseq's table keeps a number to know its device by; published weights hold it.
+    register_module("pos_emb", std::make_shared<torch::nn::Module>())
+        ->register_buffer("_float_tensor", torch::zeros({1}));
+  }
   layers_ = register_module("layers", torch::nn::ModuleList());
   const auto first = std::make_shared<EncoderBlock>(options);
   layers_->push_back(first);
+  // Copies draw nothing from the generator, so that a seed gives the original's weights.
+  const at::Tensor generator = tensor::generator_state();
   for (std::int64_t i = 1; i < options.num_layers; ++i) {
     const auto layer = std::make_shared<EncoderBlock>(options);
     copy_parameters(*first, *layer);
     layers_->push_back(layer);
   }
+  tensor::set_generator_state(generator);
 }
 
 at::Tensor CrossModalTransformer::embed(const at::Tensor& x) const {

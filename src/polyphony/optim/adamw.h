@@ -9,12 +9,14 @@ struct AdamOptions {
   std::vector<double> betas = {0.9, 0.999};
   double eps = 1e-8;
   double weight_decay = 0;
+  bool amsgrad = false;
+  bool maximize = false;
 
   void describe(config::Fields& f);
 };
 
 /// torch.optim.Adam (Kingma and Ba, 2015): decay is part of the gradient. One fused pass over all
-/// parameters.
+/// parameters. With amsgrad (Reddi et al., 2018) the running square never sinks.
 class Adam : public Optimizer {
  public:
   using Options = AdamOptions;
@@ -25,7 +27,7 @@ class Adam : public Optimizer {
  protected:
   double lr() const override { return options_.lr; }
   double weight_decay() const override { return options_.weight_decay; }
-  std::vector<std::string> state_names() const override { return {"exp_avg", "exp_avg_sq"}; }
+  std::vector<std::string> state_names() const override;
   Kernel kernel(const ParamGroup& group, std::int64_t step, double gradient_scale) const override;
   void describe_group(tensor::Value& group) const override;
   /// Whether decay is taken from the weights, apart from the gradient.

@@ -67,13 +67,13 @@ class Optimizer {
   struct Chunk {
     float* parameter;
     const float* gradient;
-    float* state[2];
+    float* state[3];
     std::int64_t size;
   };
 
   virtual double lr() const = 0;
   virtual double weight_decay() const = 0;
-  /// Names of the per-parameter tensors, e.g. exp_avg; at most two.
+  /// Names of the per-parameter tensors, e.g. exp_avg; at most three.
   virtual std::vector<std::string> state_names() const = 0;
   /// Prepares the update of one parameter, whose step count has been raised; the function that it
   /// returns moves a chunk.

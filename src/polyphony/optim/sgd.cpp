@@ -12,6 +12,7 @@ void SgdOptions::describe(config::Fields& f) {
   f("dampening", dampening, "share of the gradient that does not enter the momentum");
   f("weight_decay", weight_decay, "share of each weight added to its gradient");
   f.check("weight_decay", weight_decay >= 0, "at least 0");
+  f("maximize", maximize, "go up the gradient");
   f("nesterov", nesterov, "look ahead along the momentum");
   f.check("nesterov", !nesterov || (momentum > 0 && dampening == 0),
           "false, or with momentum above 0 and dampening 0");
@@ -19,7 +20,7 @@ void SgdOptions::describe(config::Fields& f) {
 
 Optimizer::Kernel Sgd::kernel(const ParamGroup& group, std::int64_t step,
                               double gradient_scale) const {
-  const auto scale = static_cast<float>(gradient_scale);
+  const auto scale = static_cast<float>(options_.maximize ? -gradient_scale : gradient_scale);
   const auto decay = static_cast<float>(group.weight_decay);
   const auto rate = static_cast<float>(group.lr);
   if (options_.momentum == 0) {
@@ -47,7 +48,7 @@ void Sgd::describe_group(tensor::Value& group) const {
   group.set("momentum", Value(options_.momentum));
   group.set("dampening", Value(options_.dampening));
   group.set("nesterov", Value(options_.nesterov));
-  group.set("maximize", Value(false));
+  group.set("maximize", Value(options_.maximize));
   group.set("foreach", Value());
 }
 

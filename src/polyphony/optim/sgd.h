@@ -10,6 +10,7 @@ struct SgdOptions {
   double dampening = 0;
   double weight_decay = 0;
   bool nesterov = false;
+  bool maximize = false;
 
   void describe(config::Fields& f);
 };

@@ -28,6 +28,12 @@ namespace polyphony::pipeline {
 namespace fs = std::filesystem;
 namespace {
 
+tensor::Determinism determinism(const train::Deterministic& option) {
+  using Mode = train::Deterministic::Mode;
+  if (option.mode == Mode::kWarn) return tensor::Determinism::kWarn;
+  return option.mode == Mode::kOn ? tensor::Determinism::kOn : tensor::Determinism::kOff;
+}
+
 /// One experiment from its options to its record.
 class Experiment {
  public:
@@ -36,8 +42,7 @@ class Experiment {
       : options_(std::move(options)),
         recording_(recording),
         trainer_(options_.trainer, recording.directory(), parts(std::move(strategy))) {
-    tensor::set_up_compute(threads(), options_.trainer.deterministic ? tensor::Determinism::kOn
-                                                                     : tensor::Determinism::kOff);
+    tensor::set_up_compute(threads(), determinism(options_.trainer.deterministic));
     fmt::print("{}\n", tensor::describe_compute());
     tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
     task_ = config::build(options_.task, "task");

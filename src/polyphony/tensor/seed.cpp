@@ -47,7 +47,8 @@ void set_up_compute(int threads, Determinism determinism) {
     at::set_num_threads(threads);
     set_blas_threads(threads);
   }
-  at::globalContext().setDeterministicAlgorithms(determinism == Determinism::kOn, false);
+  at::globalContext().setDeterministicAlgorithms(determinism != Determinism::kOff,
+                                                 determinism == Determinism::kWarn);
 }
 
 namespace {

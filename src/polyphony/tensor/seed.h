@@ -15,9 +15,9 @@ std::uint64_t current_seed();
 at::Tensor generator_state();
 void set_generator_state(const at::Tensor& state);
 
-enum class Determinism { kOff, kOn };
+enum class Determinism { kOff, kOn, kWarn };
 /// Threads of LibTorch's kernels (0: leave as it is) and whether to refuse irreproducible
-/// operations.
+/// operations, or to warn of them.
 void set_up_compute(int threads, Determinism determinism);
 /// One line: LibTorch version, kernels in use, threads.
 std::string describe_compute();

@@ -45,6 +45,22 @@ std::string show(const FlagOrCount& value) {
   return value.count == 0 ? "false" : fmt::format("{}", value.count);
 }
 
+bool read(const config::Node& node, Deterministic& value) {
+  using Mode = Deterministic::Mode;
+  if (node.kind() == Node::Kind::kBool) {
+    value.mode = node.as_bool() ? Mode::kOn : Mode::kOff;
+    return true;
+  }
+  if (!node.is_string() || node.as_string() != "warn") return false;
+  value.mode = Mode::kWarn;
+  return true;
+}
+
+std::string show(const Deterministic& value) {
+  if (value.mode == Deterministic::Mode::kWarn) return "warn";
+  return value.mode == Deterministic::Mode::kOn ? "true" : "false";
+}
+
 namespace {
 
 bool parse_number(const std::string& text, std::int64_t& number) {

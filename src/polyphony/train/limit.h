@@ -32,6 +32,14 @@ bool read(const config::Node& node, FlagOrCount& value);
 std::string show(const FlagOrCount& value);
 inline const char* type_name(const FlagOrCount&) { return "bool or int"; }
 
+/// true, false or warn: whether irreproducible operations are refused, or warned of.
+struct Deterministic {
+  enum class Mode { kOff, kOn, kWarn } mode = Mode::kOn;
+};
+bool read(const config::Node& node, Deterministic& value);
+std::string show(const Deterministic& value);
+inline const char* type_name(const Deterministic&) { return "bool or warn"; }
+
 /// auto, a number (-1: all), or a list of indices, given as YAML or as text ("0,1").
 struct Devices {
   bool automatic = true;

@@ -38,7 +38,13 @@ Stage MetricLog::enter(Stage stage) {
 void MetricLog::log(const char* hook, std::string_view name, double value,
                     const LogOptions& options) {
   const double weight = options.batch_size > 0 ? static_cast<double>(options.batch_size) : rows_;
-  results().log(hook, name, value, options, weight);
+  // Training steps come to every process; other batches need not, so their values stay apart.
+  const bool steps = options.on_step.value_or(std::string_view(hook) == "training_step");
+  double newest = value;
+  if (steps && stage_ == Stage::kTrain && options.sync_dist && !options.rank_zero_only) {
+    reduce_(std::span(&newest, 1), options.reduce_fx);
+  }
+  results().log(hook, name, value, newest, options, weight);
 }
 
 void MetricLog::on_batch_start(double rows) {

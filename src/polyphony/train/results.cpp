@@ -40,15 +40,15 @@ Results::Entry& Results::entry(const char* hook, std::string_view name, const Lo
   return made;
 }
 
-void Results::log(const char* hook, std::string_view name, double value, LogOptions options,
-                  double weight) {
+void Results::log(const char* hook, std::string_view name, double value, double newest,
+                  LogOptions options, double weight) {
   const bool step_hook = std::string_view(hook) == "training_step";
   if (!options.on_step) options.on_step = step_hook;
   if (!options.on_epoch) options.on_epoch = !step_hook;
   options.batch_size = 0;  // a weight, not an option: it changes with the batch
   Entry& e = entry(hook, name, options);
   e.fresh = false;
-  e.last = value;
+  e.last = newest;
   e.reduced = false;
   if (!*options.on_epoch) return;
   if (options.sync_dist && !options.rank_zero_only) synchronized_ = false;

@@ -42,9 +42,10 @@ class Results {
   explicit Results(bool training) : training_(training) {}
 
   /// @param hook  who logs, e.g. "training_step"; the same name in two hooks is two values
+  /// @param newest  what on_step shows of it: the value, or that of all processes together
   /// @param weight  rows that the value stands for
   /// @throws std::logic_error where a hook logs a name with other options than before
-  void log(const char* hook, std::string_view name, double value, LogOptions options,
+  void log(const char* hook, std::string_view name, double value, double newest, LogOptions options,
            double weight);
 
   /// One logged value under its names.

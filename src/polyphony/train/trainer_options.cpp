@@ -45,7 +45,8 @@ void describe_loop(TrainerOptions& o, config::Fields& f) {
 
 void describe_machine(TrainerOptions& o, config::Fields& f) {
   f("precision", o.precision, "of the forward pass; bf16 and 16 mix with 32");
-  f("deterministic", o.deterministic, "refuse operations that are not reproducible to the bit");
+  f("deterministic", o.deterministic,
+    "refuse operations that are not reproducible to the bit, or warn of them");
   f("benchmark", o.benchmark, "let cuDNN try its kernels");
   f("detect_anomaly", o.detect_anomaly, "find the operation that made a gradient NaN; slow");
   f("accelerator", o.accelerator, "what to compute on");

@@ -36,7 +36,7 @@ struct TrainerOptions {
   std::optional<double> gradient_clip_val;
   ClipAlgorithm gradient_clip_algorithm = ClipAlgorithm::kNorm;
   Precision precision = Precision::k32;
-  bool deterministic = true;
+  Deterministic deterministic;
   bool benchmark = false;
   bool detect_anomaly = false;
   bool enable_checkpointing = true;
