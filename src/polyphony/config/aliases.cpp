@@ -32,6 +32,9 @@ std::optional<PythonName> python_name(std::string_view target) {
 }
 
 const Alias* find_alias(std::string_view target) {
+  // Transformers builds a pretrained class by its own function.
+  constexpr std::string_view kPretrained = ".from_pretrained";
+  if (target.ends_with(kPretrained)) target.remove_suffix(kPretrained.size());
   const std::optional<PythonName> name = python_name(target);
   if (!name) return nullptr;
   const Alias* found = nullptr;

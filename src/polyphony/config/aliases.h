@@ -36,6 +36,7 @@ std::optional<PythonName> python_name(std::string_view target);
 
 /// The row of a Python class. A row's package part must begin the name and its class end it, so
 /// that "lightning.pytorch.callbacks.early_stopping.EarlyStopping" finds "callbacks.EarlyStopping".
+/// "….from_pretrained" finds the class.
 const Alias* find_alias(std::string_view target);
 
 /// Python names, written out with the family's first root, that mean one of our classes.

@@ -19,8 +19,9 @@ namespace {
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::pair<const char*, at::ScalarType> kTypes[] = {
-    {"F32", at::kFloat}, {"F64", at::kDouble}, {"I32", at::kInt},
-    {"I64", at::kLong},  {"U8", at::kByte},    {"BOOL", at::kBool}};
+    {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"F32", at::kFloat}, {"F64", at::kDouble},
+    {"I8", at::kChar},  {"I16", at::kShort},     {"I32", at::kInt},   {"I64", at::kLong},
+    {"U8", at::kByte},  {"BOOL", at::kBool}};
 
 [[noreturn]] void unfit(const fs::path& path, const std::string& what) {
   throw DataError(fmt::format("{}: {}", path.string(), what),
@@ -77,8 +78,10 @@ TensorMap load_safetensors(const fs::path& path) {
   return tensors;
 }
 
-void save_safetensors(const fs::path& path, const TensorMap& tensors) {
+void save_safetensors(const fs::path& path, const TensorMap& tensors,
+                      const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
   std::string data;
   for (const auto& [name, tensor] : tensors) {
     const char* type_name = nullptr;

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <polyphony/nn/layers.h>
+
+namespace polyphony::nn {
+
+enum class FeatureNorm {
+  kGroup,  ///< the first convolution alone, each channel over time (base models)
+  kLayer,  ///< every convolution, each frame over its channels (large models)
+};
+
+struct ConvLayer {
+  std::int64_t dims = 512;  ///< channels that leave it
+  std::int64_t kernel = 3;
+  std::int64_t stride = 2;
+};
+
+struct ConvFeaturesOptions {
+  std::vector<ConvLayer> layers = {{512, 10, 5}, {512, 3, 2}, {512, 3, 2}, {512, 3, 2},
+                                   {512, 3, 2},  {512, 2, 2}, {512, 2, 2}};
+  bool bias = false;
+  FeatureNorm norm = FeatureNorm::kGroup;
+  Activation activation = Activation::kGelu;
+
+  std::vector<std::int64_t> dims() const;
+  std::vector<std::int64_t> kernels() const;
+  std::vector<std::int64_t> strides() const;
+};
+
+/// Frames that the convolutions make of `samples`; below 1 where there are too few, as Transformers
+/// counts. Source: wav2vec 2.0 (Baevski et al., 2020), section 2.
+std::int64_t conv_frames(const ConvFeaturesOptions& options, std::int64_t samples);
+
+/// The convolutional front-end of wav2vec 2.0 and HuBERT: waveform to features.
+/// Parameters: conv_layers.N.{conv,layer_norm}, as Transformers names them.
+class ConvFeatures : public torch::nn::Module {
+ public:
+  explicit ConvFeatures(const ConvFeaturesOptions& options);
+
+  /// @param samples  float [batch, samples]
+  /// @return float [batch, frames, dims of the last layer]
+  /// @throws DataError where a layer would output no frame
+  at::Tensor forward(const at::Tensor& samples);
+
+ private:
+  struct Layer {
+    at::Tensor weight;                ///< float [dims, inputs, kernel]
+    at::Tensor bias;                  ///< float [dims]; may be undefined
+    std::shared_ptr<LayerNorm> norm;  ///< null: none
+  };
+  at::Tensor run(const Layer& layer, const ConvLayer& shape, const at::Tensor& x) const;
+
+  ConvFeaturesOptions options_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace polyphony::nn
