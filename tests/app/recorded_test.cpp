@@ -14,6 +14,7 @@
 
 #include <polyphony/base/csv.h>
 #include <polyphony/base/npy.h>
+#include <polyphony/record/import.h>
 #include <polyphony/record/store.h>
 
 #include "app/program.h"
@@ -72,6 +73,60 @@ TEST(Recorded, TrainingPredictsVotesAndStandsInTheStore) {
     EXPECT_TRUE(run["metrics"].contains("test_MulticlassF1Score"));
   }
   EXPECT_THAT(run_program(folder, {"runs"}).out, HasSubstr("test_MulticlassF1Score"));
+}
+
+/// The only entry of a directory.
+fs::path only_entry(const fs::path& folder) {
+  const std::vector<fs::path> entries(fs::directory_iterator(folder), fs::directory_iterator{});
+  return entries.size() == 1 ? entries[0] : fs::path();
+}
+
+TEST(Recorded, EveryLoggerHasTheRun) {
+  const fs::path folder = fresh("loggers");
+  const fs::path manifest = write_tones(folder);
+  // One by Lightning's name, and one whose directory cannot be made, which stops nothing.
+  const Finished trained = run_program(
+      folder, with(small_run("train", manifest),
+                   {"logger=many", "trainer.log_every_n_steps=1", "recording.tags=[a]",
+                    "+logger.other={_target_: lightning.pytorch.loggers.csv_logs.CSVLogger, "
+                    "save_dir: /dev/null/x}"}));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.err, HasSubstr("logger.other is left out, the run goes on"));
+  const record::Store store(folder / "logs/polyphony.db", record::StoreMode::kExisting);
+  const auto run = store.find(1).value();
+  const auto final = store.final_metrics(1);
+  const auto value_in = [](const std::vector<record::Metric>& metrics, const std::string& name) {
+    double value = -1;
+    for (const record::Metric& metric : metrics) {
+      if (metric.name == name) value = metric.value;
+    }
+    return value;
+  };
+  const double f1 = value_in(final, "val_MulticlassF1Score");
+  EXPECT_GE(f1, 0);
+  EXPECT_GT(value_in(final, "grad_norm"), 0);
+  EXPECT_EQ(run.tags, std::vector<std::string>{"a"});
+  EXPECT_EQ(run.exit_reason, "finished");
+  EXPECT_THAT(run.model_summary, HasSubstr("parameters"));
+  EXPECT_FALSE(run.environment.empty());
+  EXPECT_FALSE(store.system_metrics(1, "samples_per_second").empty());
+  EXPECT_EQ(store.alerts(1).at(0).title, "Training Complete");
+  EXPECT_EQ(store.artifacts(1, "confusion_matrix").size(), 2U);
+  EXPECT_EQ(store.artifacts(1, "checkpoint").at(0).sha256.size(), 64U);
+  std::string console;
+  for (const record::ConsoleLine& line : store.console(1)) console += line.text + "\n";
+  EXPECT_THAT(console, HasSubstr("test_MulticlassF1Score"));
+
+  const auto csv = record::read_csv_log(folder / "run/csv/version_0/metrics.csv");
+  EXPECT_EQ(value_in(csv.metrics, "val_MulticlassF1Score"), f1);
+  const auto events = record::read_tensorboard(folder / "logs/tensorboard/fillets-audio/version_0");
+  EXPECT_FLOAT_EQ(static_cast<float>(value_in(events.metrics, "val_MulticlassF1Score")),
+                  static_cast<float>(f1));
+  const auto wandb = record::read_wandb(only_entry(folder / "logs/wandb"));
+  EXPECT_EQ(value_in(wandb.metrics, "val_MulticlassF1Score"), f1);
+  EXPECT_EQ(wandb.state, record::State::kFinished);
+  EXPECT_EQ(wandb.alerts.at(0).title, "Training Complete");
+  EXPECT_EQ(only_entry(folder / "logs/mlruns").empty(), false);
 }
 
 TEST(Recorded, PredictsRowsWithoutLabels) {

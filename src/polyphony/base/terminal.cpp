@@ -5,6 +5,8 @@
 #include <unicode/utf8.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 
@@ -36,9 +38,19 @@ UChar32 next(std::string_view text, std::size_t& at) {
   return c;
 }
 
+/// Where what is written to descriptors 0, 1 and 2 ends up.
+std::array<std::atomic<int>, 3> passed_on = {0, 1, 2};
+
 }  // namespace
 
+void describe_terminal_of(int descriptor, int other) {
+  passed_on.at(static_cast<std::size_t>(descriptor)) = other;
+}
+
 TerminalInfo terminal_info(int descriptor) {
+  if (descriptor >= 0 && descriptor < static_cast<int>(passed_on.size())) {
+    descriptor = passed_on.at(static_cast<std::size_t>(descriptor));
+  }
   TerminalInfo info;
   info.tty = isatty(descriptor) == 1;
   winsize size{};

@@ -13,6 +13,9 @@ struct TerminalInfo {
 
 /// What a file descriptor (1: standard output) writes to.
 TerminalInfo terminal_info(int descriptor = 1);
+/// From now on terminal_info(descriptor) describes another: what is written to the one is passed on
+/// to the other. @param descriptor  1 or 2
+void describe_terminal_of(int descriptor, int other);
 
 /// Columns that UTF-8 text takes: 2 for wide (CJK) characters, 0 for combining and control ones.
 int display_width(std::string_view text);

@@ -1,27 +1,32 @@
 #pragma once
 
-#include <polyphony/record/metrics_csv.h>
-#include <polyphony/record/store.h>
+#include <filesystem>
+
+#include <polyphony/record/recorder.h>
 #include <polyphony/train/logger.h>
 
 namespace polyphony::loggers {
 
-/// Every metric to the run store and to the run's metrics.csv, committed before the call returns.
+/// The logger of a recorded run: all that is logged goes to the run's recorder, which writes the
+/// store, the run's metrics.csv and what the configured loggers are.
 /// A run that is resumed in a directory of its own begins with the rows that the other run had
 /// logged when its checkpoint was taken, as far as they can still be read.
 class LocalStore : public train::Logger {
  public:
-  /// Borrows both; they outlive the logger.
-  LocalStore(record::Store& store, std::int64_t run, record::MetricsCsv& csv);
+  /// Borrows the recorder; it outlives the logger. @param metrics_csv  that the recorder writes
+  LocalStore(record::Recorder& recorder, std::filesystem::path metrics_csv);
   void log_metrics(const train::MetricValues& values, std::int64_t step,
                    std::int64_t epoch) override;
+  void save() override;
+  /// Records the checkpoint with its hash.
+  void after_save_checkpoint(const std::filesystem::path& path) override;
+  /// Waits until the rows that the state counts are with the system.
   tensor::Value state_dict() const override;
   void load_state_dict(const tensor::Value& state) override;
 
  private:
-  record::Store& store_;
-  std::int64_t run_;
-  record::MetricsCsv& csv_;
+  record::Recorder& recorder_;
+  std::filesystem::path metrics_csv_;
   std::int64_t rows_ = 0;  ///< logged
 };
 

@@ -13,13 +13,17 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/npy.h>
+#include <polyphony/base/signals.h>
 #include <polyphony/callbacks/defaults.h>
 #include <polyphony/callbacks/model_checkpoint.h>
 #include <polyphony/data/loader.h>
 #include <polyphony/dist/launch.h>
-#include <polyphony/loggers/local_store.h>
+#include <polyphony/pipeline/figures.h>
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/recording.h>
+#include <polyphony/pipeline/row_labels.h>
+#include <polyphony/pipeline/run_monitor.h>
+#include <polyphony/record/artifact.h>
 #include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/checkpoint.h>
@@ -73,7 +77,11 @@ class Experiment {
       if (child.is_set()) parts.callbacks.push_back(config::build(child, "callbacks." + name));
     }
     parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
-    if (auto logger = recording_.logger()) parts.loggers.push_back(std::move(logger));
+    parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
+    auto labels = std::make_unique<RowLabels>();
+    labels_ = labels.get();
+    parts.callbacks.push_back(std::move(labels));
+    parts.loggers = recording_.take_loggers();
     parts.hyper_parameters = tensor::value_of(options_.task.node);
     return parts;
   }
@@ -132,7 +140,7 @@ class Experiment {
                           config::build(options_.schedule, "schedule")});
     data::Loader train_loader(train_rows, loading(true));
     data::Loader val_loader(val_rows, loading(false));
-    trainer_.fit(*task_, train_loader, &val_loader, options_.ckpt_path.value_or(""));
+    fit(train_loader, val_loader);
     if (!options_.test_after_train) return;
     const std::string best = best_checkpoint(trainer_.callbacks());
     if (!best.empty()) load_weights(best);
@@ -143,6 +151,19 @@ class Experiment {
       fmt::print("no metrics: rows of split '{}' have no label\n", options_.split.test);
     }
     predict(options_.split.test, "test");
+  }
+
+  /// With the original's alerts.
+  void fit(data::Loader& train_loader, data::Loader& val_loader) {
+    try {
+      trainer_.fit(*task_, train_loader, &val_loader, options_.ckpt_path.value_or(""));
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception&) {
+      recording_.alert("Training Error", "An error occurred during training", "ERROR");
+      throw;
+    }
+    recording_.alert("Training Complete", "Training process has successfully finished.", "INFO");
   }
 
   static std::string best_checkpoint(
@@ -190,6 +211,7 @@ class Experiment {
     const data::Dataset& rows = rows_of(split);
     data::Loader loader(rows, loading(false));
     const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
+    const std::vector<std::int64_t> labels = labels_->gather(trainer_.strategy());
     if (!trainer_.is_global_zero()) return;
     NpyArray array;
     array.shape = logits.sizes().vec();
@@ -205,10 +227,47 @@ class Experiment {
     }
     write_file(base.string() + ".csv", to_csv(table));
     fmt::print("predictions of {} rows: {}.npy and .csv\n", table.rows.size(), base.string());
+    for (const char* ending : {".npy", ".csv"}) {
+      recording_.recorder()->prepare(record::file_artifact("predictions", base.string() + ending));
+    }
+    record_figures(rows, logits, labels, name);
+  }
+
+  /// What the predictions of labelled rows look like.
+  void record_figures(const data::Dataset& rows, const at::Tensor& logits,
+                      const std::vector<std::int64_t>& labels, const std::string& name) {
+    const auto unlabelled_row = [](std::int64_t label) { return label < 0; };
+    const bool whole = logits.dim() == 2 && logits.size(0) == rows.size() &&
+                       static_cast<std::int64_t>(labels.size()) == rows.size() &&
+                       logits.size(1) == static_cast<std::int64_t>(rows.classes().size());
+    if (!whole || std::any_of(labels.begin(), labels.end(), unlabelled_row)) return;
+    const auto column = [this](const char* option, const char* otherwise) {
+      const config::Node* given = options_.dataset.node.find(option);
+      return given != nullptr && given->is_string() ? given->as_string() : otherwise;
+    };
+    Scored scored;
+    scored.stage = name;
+    scored.classes = rows.classes();
+    scored.probabilities =
+        softmax_rows({logits.data_ptr<float>(), static_cast<std::size_t>(logits.numel())},
+                     scored.classes.size());
+    scored.labels = labels;
+    scored.table = rows.table();
+    scored.folder = fs::path(column("manifest", "")).parent_path();
+    scored.path_column = column("path_column", "audio_path");
+    scored.text_column = column("text_column", "text");
+    for (Figure& figure : figures_of(scored)) {
+      recording_.recorder()->prepare(record::figure_artifact(
+          figure.kind, figure.name, recording_.directory() / "figures", std::move(figure.data)));
+    }
+    recording_.recorder()->post(
+        [tag = name + "/confusion_matrix", image = confusion_image(scored),
+         step = trainer_.global_step()](record::Sink& sink) { sink.log_image(tag, image, step); });
   }
 
   ExperimentOptions options_;
   Recording& recording_;
+  RowLabels* labels_ = nullptr;  ///< the trainer's
   train::Trainer trainer_;
   std::unique_ptr<train::Task> task_;
   std::map<std::string, std::unique_ptr<data::Dataset>> rows_;  // by split
@@ -235,7 +294,8 @@ void run_rank(Request request, config::Node config, ExperimentOptions options) {
     config = resolved(request);
     options = options_of(request, config);
   }
-  Recording recording(request, config, options.run_name, options.seed, *strategy);
+  RunLabel label{options.run_name, options.seed, options.recording, options.logger};
+  Recording recording(request, config, std::move(label), *strategy);
   recording.during([&] { Experiment(std::move(options), recording, std::move(strategy)).run(); });
 }
 

@@ -32,6 +32,8 @@ void ExperimentOptions::describe(config::Fields& f) {
   f.required("optimizer", optimizer, "how parameters are moved");
   f.required("schedule", schedule, "learning rate over the run");
   f("callbacks", callbacks, "what watches the run");
+  f("logger", logger, "where metrics go beside the run's own record");
+  f("recording", recording, "what the run's own record says and holds");
   f("trainer", trainer, "the loops");
   f("loading", loading, "batches and loading threads");
   f("split", split, "value of the split column for each stage");

@@ -7,6 +7,7 @@
 #include <polyphony/data/dataset.h>
 #include <polyphony/optim/optimizer.h>
 #include <polyphony/optim/schedule.h>
+#include <polyphony/pipeline/recording.h>
 #include <polyphony/train/callback.h>
 #include <polyphony/train/task.h>
 #include <polyphony/train/trainer.h>
@@ -45,6 +46,8 @@ struct ExperimentOptions {
   config::Child<optim::Optimizer> optimizer;
   config::Child<optim::Schedule> schedule;
   config::Named<config::Child<train::Callback>> callbacks;
+  Loggers logger;
+  RecordingOptions recording;
   train::TrainerOptions trainer;
   LoadingOptions loading;
   SplitOptions split;

@@ -1,16 +1,28 @@
 #include <polyphony/pipeline/recording.h>
 
-#include <fmt/format.h>
+#include <unistd.h>
 
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <polyphony/base/error.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/config/compat.h>
 #include <polyphony/config/dump.h>
+#include <polyphony/config/instantiate.h>
 #include <polyphony/config/interpolate.h>
 #include <polyphony/dist/launch.h>
+#include <polyphony/loggers/guarded.h>
 #include <polyphony/loggers/local_store.h>
+#include <polyphony/loggers/sink_logger.h>
+#include <polyphony/pipeline/hyper_parameters.h>
 #include <polyphony/record/host.h>
+#include <polyphony/record/secrets.h>
+#include <polyphony/record/store_log.h>
+#include <polyphony/record/system.h>
 
 namespace polyphony::pipeline {
+
 config::Node resolved(const Request& request) {
   config::ResolveContext context;
   context.hydra = request.config.hydra;
@@ -19,45 +31,128 @@ config::Node resolved(const Request& request) {
       values, [](const std::string& warning) { fmt::print(stderr, "warning: {}\n", warning); });
 }
 
-Recording::Recording(const Request& request, const config::Node& config, const std::string& name,
-                     std::optional<std::int64_t> seed)
-    : directory_(record::RunDirectory::resume(request.output_dir)) {
-  begin(request, config, name, seed);
+void RecordingOptions::describe(config::Fields& f) {
+  f("tags", tags, "labels of the run");
+  f("group", group, "runs that belong together, e.g. seeds of one setting");
+  f("notes", notes, "a description of the run");
+  f("console", console, "record what the run prints");
+  f("system_interval", system_interval, "seconds between measurements of processor and memory");
+  f.check("system_interval", system_interval > 0, "above 0");
+  f("gradient_norm", gradient_norm, "log grad_norm, before clipping, with the step's values");
+  f("histogram_every_n_epochs", histogram_every_n_epochs,
+    "log histograms of the parameters to loggers that take them; 0: never");
+  f.check("histogram_every_n_epochs", histogram_every_n_epochs >= 0, "at least 0");
 }
 
-Recording::Recording(const Request& request, const config::Node& config, const std::string& name,
-                     std::optional<std::int64_t> seed, const train::Strategy& strategy)
-    : directory_(record::RunDirectory::resume(request.output_dir)) {
+Recording::Recording(const Request& request, const config::Node& config, RunLabel label)
+    : directory_(record::RunDirectory::resume(request.output_dir)), label_(std::move(label)) {
+  begin(request, config);
+}
+
+Recording::Recording(const Request& request, const config::Node& config, RunLabel label,
+                     const train::Strategy& strategy)
+    : directory_(record::RunDirectory::resume(request.output_dir)), label_(std::move(label)) {
   if (strategy.is_global_zero()) {
-    begin(request, config, name, seed);
+    begin(request, config);
   } else {
     dist::log_to_file(strategy.rank(), directory_.path());
   }
 }
 
-void Recording::begin(const Request& request, const config::Node& config, const std::string& name,
-                      std::optional<std::int64_t> seed) {
-  store_.emplace(record::default_store_path());
-  csv_.emplace(directory_.metrics_csv());
+Recording::~Recording() = default;
+
+record::RunInfo Recording::describe(const Request& request, const config::Node& config) const {
   record::RunInfo info;
-  info.name = name;
+  info.name = label_.name;
   info.directory = directory_.path();
   info.host = record::host_name();
   info.pid = record::process_id();
   if (const auto git = record::git_state()) {
     info.git_commit = git->commit;
     info.git_dirty = git->dirty;
+    if (git->dirty) info.git_diff = record::git_diff();
+    info.git_remote = record::git_remote();
   }
-  info.command = request.command_line;
-  info.config_yaml = config::to_yaml(config);
-  info.overrides = request.config.task_overrides;
-  info.seed = seed;
+  info.command = record::mask_assignments(request.command_line);
+  info.config_yaml = config::to_yaml(record::masked_config(config));
+  for (const std::string& text : request.config.task_overrides) {
+    info.overrides.push_back(record::mask_assignments(text));
+  }
+  info.seed = label_.seed;
+  info.verb = request.verb;
+  info.group = label_.options.group;
+  info.notes = label_.options.notes;
+  info.tags = label_.options.tags;
+  info.environment = record::masked_environment(environ);
+  info.system = record::system_facts();
+  info.system.emplace_back("version.torch", TORCH_VERSION);
+  return info;
+}
+
+/// The store, the run's metrics.csv, and the configured loggers that can be opened.
+std::vector<std::unique_ptr<record::Sink>> Recording::open_sinks(const record::RunInfo& info) {
+  std::vector<std::unique_ptr<record::Sink>> sinks;
+  sinks.push_back(std::make_unique<record::StoreLog>(store_->path(), run_));
+  sinks.push_back(std::make_unique<record::RunCsvLog>(directory_.metrics_csv()));
+  for (const auto& [name, child] : label_.loggers) {
+    if (!child.is_set()) continue;
+    auto logger = config::build(child, "logger." + name);
+    auto* format = dynamic_cast<loggers::SinkLogger*>(logger.get());
+    if (format == nullptr) {
+      others_.push_back(std::make_unique<loggers::Guarded>("logger." + name, std::move(logger)));
+      continue;
+    }
+    try {
+      sinks.push_back(format->open(info));
+    } catch (const ConfigError&) {
+      throw;
+    } catch (const std::exception& error) {
+      fmt::print(stderr, "warning: logger.{} is left out, the run goes on: {}\n", name,
+                 error.what());
+    }
+  }
+  return sinks;
+}
+
+void Recording::begin(const Request& request, const config::Node& config) {
+  store_.emplace(record::default_store_path());
+  const record::RunInfo info = describe(request, config);
   run_ = store_->begin(info);
+  const std::filesystem::path console = directory_.path() / "console.log";
+  record::ConsoleTail tail(console);
+  if (label_.options.console) console_ = std::make_unique<record::ConsoleCapture>(console);
   fmt::print("run {} in {}\n", run_, directory_.path().string());
+  record::RecorderOptions options;
+  options.source_seconds = label_.options.system_interval;
+  try {
+    recorder_.emplace(open_sinks(info), options);
+  } catch (const std::exception& error) {
+    finish(record::State::kFailed, error.what());
+    throw;
+  }
+  recorder_->add_source([sampler = std::make_shared<record::SystemSampler>()] {
+    return std::optional<record::Action>(
+        [metrics = sampler->sample()](record::Sink& sink) { sink.log_system(metrics); });
+  });
+  recorder_->add_source(
+      [tail = std::make_shared<record::ConsoleTail>(tail)]() -> std::optional<record::Action> {
+        auto lines = tail->next();
+        if (lines.empty()) return std::nullopt;
+        return [lines = std::move(lines)](record::Sink& sink) { sink.log_console(lines); };
+      });
+  recorder_->post([values = logged_hyper_parameters(record::masked_config(config))](
+                      record::Sink& sink) { sink.log_hyper_parameters(values); });
 }
 
 void Recording::finish(record::State state, const std::string& error) {
-  if (store_) store_->finish(run_, state, error);
+  console_.reset();  // its last lines are in the file then, and the recorder reads them
+  if (recorder_) recorder_->finish(state, error);
+  if (!store_) return;
+  try {
+    store_->finish(run_, state, error);
+  } catch (const Error& failure) {
+    fmt::print(stderr, "warning: the end of the run is not recorded: {}\n", failure.what());
+  }
 }
 
 void Recording::during(const std::function<void()>& work) {
@@ -70,13 +165,24 @@ void Recording::during(const std::function<void()>& work) {
     finish(record::State::kFailed, error.what());
     throw;
   }
-  finish(record::State::kFinished);
   if (store_) fmt::print("recorded: run {} in {}\n", run_, store_->path().string());
+  finish(record::State::kFinished);
 }
 
-std::unique_ptr<train::Logger> Recording::logger() {
-  if (!store_) return nullptr;
-  return std::make_unique<loggers::LocalStore>(*store_, run_, *csv_);
+void Recording::alert(const std::string& title, const std::string& text, const std::string& level) {
+  if (!recorder_) return;
+  recorder_->post([alert = record::Alert{title, text, level, record::now()}](record::Sink& sink) {
+    sink.log_alert(alert);
+  });
+}
+
+std::vector<std::unique_ptr<train::Logger>> Recording::take_loggers() {
+  std::vector<std::unique_ptr<train::Logger>> all;
+  if (!recorder_) return all;
+  all.push_back(std::make_unique<loggers::LocalStore>(*recorder_, directory_.metrics_csv()));
+  for (auto& logger : others_) all.push_back(std::move(logger));
+  others_.clear();
+  return all;
 }
 
 }  // namespace polyphony::pipeline

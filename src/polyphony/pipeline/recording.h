@@ -6,9 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include <polyphony/config/fields.h>
 #include <polyphony/pipeline/entry.h>
-#include <polyphony/record/metrics_csv.h>
+#include <polyphony/record/console.h>
+#include <polyphony/record/recorder.h>
 #include <polyphony/record/run_directory.h>
 #include <polyphony/record/store.h>
 #include <polyphony/train/logger.h>
@@ -19,34 +22,67 @@ namespace polyphony::pipeline {
 /// The request's configuration and Hydra node with every interpolation replaced.
 config::Node resolved(const Request& request);
 
+/// What a user says about the record of a run, beside the loggers.
+struct RecordingOptions {
+  std::vector<std::string> tags;
+  std::string group;
+  std::string notes;
+  bool console = true;
+  double system_interval = 1.0;
+  bool gradient_norm = true;
+  int histogram_every_n_epochs = 0;
+
+  void describe(config::Fields& f);
+};
+
+using Loggers = config::Named<config::Child<train::Logger>>;
+
+/// What a run is to its record.
+struct RunLabel {
+  std::string name;
+  std::optional<std::int64_t> seed;
+  RecordingOptions options;
+  Loggers loggers;
+};
+
 /// A run's directory, its row in the store and its metrics, from begin to end. Of several processes
 /// rank 0 keeps the record; the others write their output to rank-N.log in rank 0's directory.
 class Recording {
  public:
   /// Begins the row in the store; the run's directory is there already.
-  /// @throws IoError where either cannot be written
-  Recording(const Request& request, const config::Node& config, const std::string& name,
-            std::optional<std::int64_t> seed);
-  Recording(const Request& request, const config::Node& config, const std::string& name,
-            std::optional<std::int64_t> seed, const train::Strategy& strategy);
+  /// @throws IoError where either cannot be written, ConfigError for a logger's options
+  Recording(const Request& request, const config::Node& config, RunLabel label);
+  Recording(const Request& request, const config::Node& config, RunLabel label,
+            const train::Strategy& strategy);
+  ~Recording();
 
   /// Runs the work and records how it ended: finished, interrupted, or failed with the error, which
   /// goes on to the caller.
   void during(const std::function<void()>& work);
 
+  /// What the trainer logs to: the recorder, then configured loggers that are no sinks. Once; empty
+  /// in processes that keep no record.
+  std::vector<std::unique_ptr<train::Logger>> take_loggers();
   /// Null in processes that keep no record.
-  std::unique_ptr<train::Logger> logger();
+  record::Recorder* recorder() { return recorder_ ? &*recorder_ : nullptr; }
+  /// As wandb.alert. @param level  INFO, WARN or ERROR
+  void alert(const std::string& title, const std::string& text, const std::string& level);
+  const RecordingOptions& options() const { return label_.options; }
   const std::filesystem::path& directory() const { return directory_.path(); }
 
  private:
-  void begin(const Request& request, const config::Node& config, const std::string& name,
-             std::optional<std::int64_t> seed);
+  void begin(const Request& request, const config::Node& config);
+  record::RunInfo describe(const Request& request, const config::Node& config) const;
+  std::vector<std::unique_ptr<record::Sink>> open_sinks(const record::RunInfo& info);
   void finish(record::State state, const std::string& error = "");
 
   record::RunDirectory directory_;
+  RunLabel label_;
   std::optional<record::Store> store_;
-  std::optional<record::MetricsCsv> csv_;
   std::int64_t run_ = 0;
+  std::unique_ptr<record::ConsoleCapture> console_;
+  std::vector<std::unique_ptr<train::Logger>> others_;  ///< loggers that are no sinks
+  std::optional<record::Recorder> recorder_;
 };
 
 }  // namespace polyphony::pipeline

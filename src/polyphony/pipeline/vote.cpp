@@ -341,7 +341,7 @@ void cast_votes(const VoteOptions& options, Recording& recording) {
   const NpyArray voted = weighted_sum(voters, weights);
   const std::vector<std::int64_t> predictions = argmax_rows(voted);
   Rows rows = read_rows(options.submission_file, options, predictions.size());
-  report_metrics(predictions, rows, voted.shape[1], *recording.logger());
+  report_metrics(predictions, rows, voted.shape[1], *recording.take_loggers().front());
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     rows.table.rows[i][rows.target] = label_text(predictions[i], options.classes);
   }
@@ -355,7 +355,7 @@ void cast_votes(const VoteOptions& options, Recording& recording) {
 void vote(const Request& request) {
   const config::Node config = resolved(request);
   const VoteOptions options = read_options(config);
-  Recording recording(request, config, options.run_name, std::nullopt);
+  Recording recording(request, config, {options.run_name, std::nullopt, {}, {}});
   recording.during([&] { cast_votes(options, recording); });
 }
 

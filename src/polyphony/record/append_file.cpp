@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/base/files.h>
 
 namespace polyphony::record {
 namespace {
@@ -24,7 +23,9 @@ namespace {
 }  // namespace
 
 AppendFile::AppendFile(std::filesystem::path path, Mode mode) : path_(std::move(path)) {
-  if (path_.has_parent_path()) make_directory(path_.parent_path());
+  std::error_code error;
+  if (path_.has_parent_path()) std::filesystem::create_directories(path_.parent_path(), error);
+  if (error) fail(path_, error.value());
   const int how = mode == Mode::kNew ? O_EXCL : 0;
   descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | how, 0666);
   if (descriptor_ < 0) fail(path_, errno);

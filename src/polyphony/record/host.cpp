@@ -16,6 +16,8 @@
 #include <sstream>
 #include <vector>
 
+#include <polyphony/record/secrets.h>
+
 extern char** environ;
 
 namespace polyphony::record {
@@ -127,6 +129,26 @@ std::optional<GitState> git_state(const std::filesystem::path& directory) {
   const auto changes = output_of(
       {"git", "--no-optional-locks", "-C", where, "status", "--porcelain", "--untracked-files=no"});
   return GitState{*commit, changes.has_value() && !changes->empty()};
+}
+
+std::string git_diff(const std::filesystem::path& directory) {
+  constexpr std::size_t kMost = 4 << 20;
+  const std::string where = directory.empty() ? "." : directory.string();
+  std::string diff = output_of({"git", "--no-optional-locks", "-C", where, "diff", "--no-color",
+                                "--no-ext-diff", "HEAD"})
+                         .value_or("");
+  if (diff.size() > kMost) {
+    diff.resize(kMost);
+    diff += "\n(cut here after 4 MiB)\n";
+  }
+  return diff;
+}
+
+std::string git_remote(const std::filesystem::path& directory) {
+  const std::string where = directory.empty() ? "." : directory.string();
+  std::string url = output_of({"git", "-C", where, "remote", "get-url", "origin"}).value_or("");
+  while (!url.empty() && url.back() == '\n') url.pop_back();
+  return without_credentials(url);
 }
 
 bool process_alive(std::int64_t pid, double started) {

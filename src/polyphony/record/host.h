@@ -24,6 +24,11 @@ struct GitState {
 };
 /// nullopt where git is not installed or the directory is in no repository with a commit.
 std::optional<GitState> git_state(const std::filesystem::path& directory = ".");
+/// Changes of tracked files against the commit, as `git diff HEAD`; "" where there are none or no
+/// repository. More than 4 MiB are cut, with a line that says so.
+std::string git_diff(const std::filesystem::path& directory = ".");
+/// URL of `origin` without user and password; "" where there is none.
+std::string git_remote(const std::filesystem::path& directory = ".");
 
 /// Whether a process of this host still runs; one that began after `started` (seconds since 1970)
 /// is another with the same number.
