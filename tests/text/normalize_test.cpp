@@ -1,6 +1,12 @@
 #include <polyphony/text/normalize.h>
 
+#include <iostream>
+#include <string>
+
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "golden.h"
 
 namespace polyphony::text {
 namespace {
@@ -33,6 +39,20 @@ TEST(Normalize, KeepsWhatOptionsKeep) {
 
 TEST(Normalize, KeepsCodePointsBeyondTheFirstPlane) {
   EXPECT_EQ(normalize("\xF0\x9F\x90\x9F  \xF0\x9F\x90\x9F"), "\xF0\x9F\x90\x9F \xF0\x9F\x90\x9F");
+}
+
+TEST(Normalize, CleansAsTheOriginalDoes) {
+  const nlohmann::json cases = golden_json("data/dataset.json")["normalize"];
+  std::size_t compared = 0;
+  for (const nlohmann::json& item : cases) {
+    if (!item["input"].is_string()) continue;  // Python's str() of a number or of None
+    const std::string input = item["input"], output = item["output"];
+    EXPECT_EQ(clean_kemdy19(input), output) << input;
+    EXPECT_EQ(normalize(input, {false, false, false, Cleaning::kKemdy19}), output) << input;
+    ++compared;
+  }
+  std::cout << compared << " cases\n";
+  EXPECT_GT(compared, 0U);
 }
 
 TEST(Normalize, OfBlanksIsEmpty) { EXPECT_EQ(normalize(" \n\t "), ""); }

@@ -71,7 +71,8 @@ double JsonReader::number() const {
 }
 
 std::uint32_t JsonReader::natural(std::uint32_t greatest) const {
-  if (!value_->is_number_unsigned() || value_->get<std::uint64_t>() > greatest)
+  // A document made by code has small numbers as signed ones.
+  if (!value_->is_number_integer() || *value_ < 0 || value_->get<std::uint64_t>() > greatest)
     fail(fmt::format("not an integer from 0 to {}", greatest));
   return value_->get<std::uint32_t>();
 }

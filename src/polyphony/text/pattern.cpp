@@ -129,6 +129,8 @@ class Regex : public Pattern {
     const std::unique_ptr<icu::RegexMatcher> matcher(pattern_->matcher(status));
     std::size_t done = 0;
     if (U_SUCCESS(status)) {
+      constexpr std::int32_t kMostSteps = 2000;  // about milliseconds
+      matcher->setTimeLimit(kMostSteps, status);
       matcher->reset(&input);
       bool matched_before = false;
       while (matcher->find(status) != 0 && U_SUCCESS(status)) {

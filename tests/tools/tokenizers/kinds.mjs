@@ -6,11 +6,18 @@ import { join } from 'node:path';
 import { charsmap } from './charsmap.mjs';
 import { Source, sentence } from './strings.mjs';
 
+let trainingFile;  // a text to train on; nothing: made-up sentences
+
+const kept = count => (trainingFile ? Infinity : count);
+
 function trained(lib, model, lines, preTokenizer, normalizer) {
   const folder = mkdtempSync(join(tmpdir(), 'tokenizers-'));
-  const file = join(folder, 'lines.txt');
-  const source = new Source(7);
-  writeFileSync(file, Array.from({ length: lines }, () => sentence(source)).join('\n') + '\n');
+  let file = trainingFile;
+  if (!file) {
+    file = join(folder, 'lines.txt');
+    const source = new Source(7);
+    writeFileSync(file, Array.from({ length: lines }, () => sentence(source)).join('\n') + '\n');
+  }
   const tokenizer = new lib.Tokenizer(model);
   if (normalizer) tokenizer.setNormalizer(normalizer);
   tokenizer.setPreTokenizer(preTokenizer);
@@ -77,7 +84,7 @@ const robertaAdded = () => [
 /// A byte-level vocabulary: all 256 bytes, then what the merges make.
 function byteLevel(lib, { regex = true, ignoreMerges = false, tuples = false } = {}) {
   const model = trained(lib, lib.BPE.empty(), 60, lib.byteLevelPreTokenizer(false, true));
-  const merges = model.merges.slice(0, 500);
+  const merges = model.merges.slice(0, kept(500));
   const tokens = [...kRoberta, ...[...lib.byteLevelAlphabet()].sort(), ...merges.map(pair => pair.join(''))];
   return {
     type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: '', end_of_word_suffix: '',
@@ -92,7 +99,7 @@ const robertaProcessing = (trim_offsets, add_prefix_space) =>
 
 function unigram(lib, { byte_fallback = false } = {}) {
   const model = trained(lib, lib.Unigram.empty(), 60, lib.metaspacePreTokenizer());
-  const pieces = model.vocab.filter(([token]) => !kRoberta.includes(token)).slice(0, 900);
+  const pieces = model.vocab.filter(([token]) => !kRoberta.includes(token)).slice(0, kept(900));
   const bytes = Array.from({ length: 256 }, (_, i) =>
     [`<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`, -20]);
   return {
@@ -137,7 +144,7 @@ function characterBpe(lib, { suffix = null, prefix = null, fuse_unk = false }) {
 
 function llama(lib) {
   const model = trained(lib, lib.BPE.empty(), 60, lib.metaspacePreTokenizer());
-  const merges = model.merges.slice(0, 500);
+  const merges = model.merges.slice(0, kept(500));
   const bytes = Array.from({ length: 256 }, (_, i) =>
     `<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`);
   const letters = Object.keys(model.vocab).filter(token => [...token].length === 1);
@@ -161,8 +168,9 @@ const split = (pattern, behavior, invert = false) => ({ type: 'Split', pattern, 
 const kCl100k = '(?i:\'s|\'t|\'re|\'ve|\'m|\'ll|\'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|' +
   ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 
-/// Names and tokenizer.json documents.
-export function kinds(lib) {
+/// Names and tokenizer.json documents. Where a file to train on is given, whole vocabularies are kept.
+export function kinds(lib, file) {
+  trainingFile = file;
   const lower = { clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true };
   const xlmr = unigram(lib), bytesToo = unigram(lib, { byte_fallback: true });
   const charsmapStep = { type: 'Precompiled', precompiled_charsmap: charsmap() };
