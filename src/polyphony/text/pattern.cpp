@@ -56,13 +56,23 @@ class Blanks : public Pattern {
   }
 };
 
+/// What Unicode 16 has beyond ICU's 15, as ranges within brackets.
+constexpr auto kNewerPunctuation =
+    R"(\u1b4e\u1b4f\u1b7f\U00010d6e\U000113d4\U000113d5\U000113d7\U000113d8\U00011be1)"
+    R"(\U00016d6d-\U00016d6f\U0001e5ff)";
+constexpr auto kNewerSymbols =
+    R"(\u2427-\u2429\u2ffc-\u2fff\u31e4\u31e5\u31ef\U00010d8e\U00010d8f\U0001cc00-\U0001ccef)"
+    R"(\U0001cd00-\U0001ceb3\U0001f8b2-\U0001f8bb\U0001f8c0\U0001f8c1\U0001fa89\U0001fa8f)"
+    R"(\U0001fabe\U0001fac6\U0001fadc\U0001fadf\U0001fae9\U0001fbcb-\U0001fbef)";
+
 /// Names that mean another set in ICU than in Oniguruma, written out: as ranges within brackets.
 std::optional<std::string> set_of(std::string_view name) {
   if (name == "\\w")  // Latin-1's raised digits and fractions count, no others
     return "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be" +
            newer_points(kWord);
   if (name == "\\d") return "\\p{Nd}" + newer_points(kNumber);
-  if (name == "[:punct:]") return "\\p{P}\\p{S}";
+  if (name == "\\p{P}") return std::string("\\p{P}") + kNewerPunctuation;
+  if (name == "[:punct:]") return std::string("\\p{P}\\p{S}") + kNewerPunctuation + kNewerSymbols;
   if (name == "\\h") return "0-9a-fA-F";
   if (name == "\\p{L}") return "\\p{L}" + newer_points(kLetter);
   if (name == "\\p{N}") return "\\p{N}" + newer_points(kNumber);
