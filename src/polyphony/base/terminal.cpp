@@ -41,6 +41,21 @@ UChar32 next(std::string_view text, std::size_t& at) {
 /// Where what is written to descriptors 0, 1 and 2 ends up.
 std::array<std::atomic<int>, 3> passed_on = {0, 1, 2};
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// As setlocale would choose: the first of the three that is set counts.
+bool locale_is_utf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string value = variable(name);
+    if (value.empty()) continue;
+    return value.find("UTF-8") != std::string::npos || value.find("utf8") != std::string::npos;
+  }
+  return false;
+}
+
 }  // namespace
 
 void describe_terminal_of(int descriptor, int other) {
@@ -57,10 +72,10 @@ TerminalInfo terminal_info(int descriptor) {
   if (info.tty && ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     info.width = size.ws_col;
   }
-  const char* no_colour = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  info.colours = info.tty && (no_colour == nullptr || *no_colour == '\0') && term != nullptr &&
-                 std::string_view(term) != "dumb";
+  const std::string term = variable("TERM");
+  info.cursor = info.tty && !term.empty() && term != "dumb";
+  info.colours = info.cursor && variable("NO_COLOR").empty();
+  info.unicode = locale_is_utf8();
   return info;
 }
 

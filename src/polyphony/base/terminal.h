@@ -8,7 +8,9 @@ namespace polyphony {
 struct TerminalInfo {
   bool tty = false;
   int width = 80;        ///< columns, at least 1
-  bool colours = false;  ///< a TTY, TERM not "dumb", NO_COLOR unset or empty
+  bool colours = false;  ///< a movable cursor, NO_COLOR unset or empty
+  bool cursor = false;   ///< a TTY that can move it: TERM is set, and not "dumb"
+  bool unicode = false;  ///< the locale's encoding is UTF-8
 };
 
 /// What a file descriptor (1: standard output) writes to.

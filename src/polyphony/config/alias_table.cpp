@@ -21,7 +21,6 @@ constexpr AliasFamily kFamilies[] = {
 };
 
 constexpr std::string_view kByLoading = "batches and loading threads are the `loading` section";
-constexpr std::string_view kByTrainer = "trainer.enable_progress_bar shows one";
 constexpr std::string_view kByStrategy = "write trainer.strategy instead";
 constexpr std::string_view kByTask = "the loss is an option of the task";
 constexpr std::string_view kByManifest =
@@ -37,8 +36,8 @@ constexpr Alias kAliases[] = {
     {"lightning", "callbacks.EarlyStopping", "polyphony.callbacks.EarlyStopping", ""},
     {"lightning", "callbacks.RichModelSummary", "polyphony.callbacks.ModelSummary", ""},
     {"lightning", "callbacks.ModelSummary", "polyphony.callbacks.ModelSummary", ""},
-    {"lightning", "callbacks.RichProgressBar", "polyphony.callbacks.ProgressBar", kByTrainer},
-    {"lightning", "callbacks.TQDMProgressBar", "polyphony.callbacks.ProgressBar", kByTrainer},
+    {"lightning", "callbacks.RichProgressBar", "polyphony.callbacks.ProgressBar", ""},
+    {"lightning", "callbacks.TQDMProgressBar", "polyphony.callbacks.ProgressBar", ""},
     {"lightning", "callbacks.LearningRateMonitor", "polyphony.callbacks.LearningRateMonitor", ""},
     {"lightning", "callbacks.DeviceStatsMonitor", "polyphony.callbacks.DeviceStatsMonitor", ""},
     {"lightning", "callbacks.Timer", "polyphony.callbacks.Timer", ""},
