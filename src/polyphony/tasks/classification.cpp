@@ -283,8 +283,11 @@ std::string Classification::summary(int max_depth) const {
   for (const at::Tensor& parameter : model_->parameters()) {
     if (parameter.requires_grad()) trained += parameter.numel();
   }
-  return table.to_text() +
-         fmt::format("{} parameters, {} trained\n", parameters_of(*model_), trained);
+  const std::int64_t all = parameters_of(*model_);
+  constexpr double kMegabyte = 1e6;
+  return table.to_text() + fmt::format("{} parameters ({:.1f} MB), {} trained, {} frozen\n", all,
+                                       4 * static_cast<double>(all) / kMegabyte, trained,
+                                       all - trained);
 }
 
 POLYPHONY_REGISTER(train::Task, Classification, "polyphony.tasks.Classification",
