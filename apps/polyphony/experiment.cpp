@@ -1,11 +1,8 @@
 #include "experiment.h"
 
-#include <dlfcn.h>
-
 #include <array>
 #include <filesystem>
 #include <string>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -13,6 +10,7 @@
 #include <polyphony/base/world.h>
 #include <polyphony/job/log.h>
 #include <polyphony/pipeline/entry.h>
+#include "parts.h"
 
 namespace polyphony::app {
 namespace {
@@ -73,23 +71,7 @@ void run(const std::string& verb, const std::string& command_line, const job::Jo
 }  // namespace
 
 int call_tensor_part(const pipeline::Request& request) {
-  constexpr const char* kLibrary = "libpolyphony_tensor.so";
-  // By its whole path where it lies beside the program: a sanitizer's dlopen does not know the
-  // program's run path, by which an installed one is found.
-  std::error_code none;
-  const auto beside =
-      std::filesystem::read_symlink("/proc/self/exe", none).replace_filename(kLibrary);
-  const std::string path = std::filesystem::exists(beside, none) ? beside.string() : kLibrary;
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (library == nullptr) {
-    throw IoError(fmt::format("cannot load {}: {}", path, dlerror()),
-                  "build it: cmake --build --preset release; it lies beside the program");
-  }
-  const auto entry = reinterpret_cast<pipeline::Entry>(dlsym(library, pipeline::kEntrySymbol));
-  if (entry == nullptr) {
-    throw IoError(fmt::format("{} is of another version", kLibrary), "build both anew");
-  }
-  return entry(request);
+  return open_part<pipeline::Entry>("libpolyphony_tensor.so", pipeline::kEntrySymbol)(request);
 }
 
 std::span<const ExperimentVerb> experiment_verbs() { return kVerbs; }

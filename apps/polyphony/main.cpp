@@ -10,6 +10,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/job/app.h>
 #include <polyphony/job/dotenv.h>
+#include "board.h"
 #include "completion.h"
 #include "compose.h"
 #include "config.h"
@@ -52,6 +53,7 @@ void add_commands(CLI::App& app) {
   polyphony::app::add_data_commands(app);
   polyphony::app::add_hub_commands(app);
   polyphony::app::add_runs_commands(app);
+  polyphony::app::add_board_command(app);
   add_list(app);
   const std::string completion =
       "install=SHELL or uninstall=SHELL: text to evaluate in bash, zsh or fish";
