@@ -55,7 +55,7 @@ class Canvas {
     // Unicode numbers a braille character's dots so: the left column's 1 2 3 7, the right's 4 5
     // 6 8.
     constexpr std::array<std::array<int, 4>, 2> kBit = {{{0, 1, 2, 6}, {3, 4, 5, 7}}};
-    const auto cell = static_cast<std::size_t>(y / down_ * columns_ + x / across_);
+    const auto cell = place(y / down_, x / across_);
     dots_[cell] |=
         down_ == 4
             ? 1 << kBit.at(static_cast<std::size_t>(x % 2)).at(static_cast<std::size_t>(y % 4))
@@ -80,11 +80,9 @@ class Canvas {
       }
     }
   }
-  int owner(int line, int column) const {
-    return owner_[static_cast<std::size_t>(line * columns_ + column)];
-  }
+  int owner(int line, int column) const { return owner_[place(line, column)]; }
   std::string cell(int line, int column) const {
-    const int dots = dots_[static_cast<std::size_t>(line * columns_ + column)];
+    const int dots = dots_[place(line, column)];
     if (dots == 0) return " ";
     if (down_ == 1) return std::string(1, static_cast<char>('a' + owner(line, column) % 26));
     const int code = 0x2800 + dots;  // three bytes of UTF-8
@@ -93,6 +91,11 @@ class Canvas {
   }
 
  private:
+  std::size_t place(int line, int column) const {
+    return static_cast<std::size_t>(line) * static_cast<std::size_t>(columns_) +
+           static_cast<std::size_t>(column);
+  }
+
   int columns_, lines_, across_, down_;
   std::vector<int> dots_, owner_;
 };

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -36,7 +37,9 @@ class CurveCache {
   struct Key {
     std::int64_t run;
     std::string table, name;
-    auto operator<=>(const Key&) const = default;
+    bool operator<(const Key& other) const {
+      return std::tie(run, table, name) < std::tie(other.run, other.table, other.name);
+    }
   };
   struct Entry {
     Curve curve;

@@ -143,7 +143,7 @@ void Server::Impl::configure() {
     return admit(request, response) ? httplib::Server::HandlerResponse::Unhandled
                                     : httplib::Server::HandlerResponse::Handled;
   });
-  http.set_exception_handler([](const auto&, auto& response, std::exception_ptr thrown) {
+  http.set_exception_handler([](const auto&, auto& response, const std::exception_ptr& thrown) {
     try {
       std::rethrow_exception(thrown);
     } catch (const UsageError& error) {

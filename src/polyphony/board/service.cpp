@@ -62,14 +62,14 @@ struct Service::Route {
 };
 
 const std::vector<Service::Route>& Service::routes() {
-  static const std::vector<Route> table = {
+  static const std::vector<Route> kRoutes = {
       {"table", &Service::table},     {"ids", &Service::ids},
       {"fields", &Service::fields},   {"points", &Service::points},
       {"run", &Service::run},         {"compare", &Service::compare},
       {"curves", &Service::curves},   {"system", &Service::system},
       {"console", &Service::console}, {"confusion", &Service::confusion},
       {"items", &Service::items}};
-  return table;
+  return kRoutes;
 }
 
 Service::Service(const std::filesystem::path& store)

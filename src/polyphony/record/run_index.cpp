@@ -30,7 +30,7 @@ struct OwnField {
 };
 
 const std::vector<OwnField>& own_field_table() {
-  static const std::vector<OwnField> table = {
+  static const std::vector<OwnField> kFields = {
       {"id", [](const Run& run) { return MaybeField(static_cast<double>(run.id)); }},
       {"name", [](const Run& run) { return MaybeField(run.name); }},
       {"state", [](const Run& run) { return MaybeField(to_string(run.state)); }},
@@ -54,7 +54,7 @@ const std::vector<OwnField>& own_field_table() {
       {"directory", [](const Run& run) { return text_or_nothing(run.directory.string()); }},
       {"error", [](const Run& run) { return text_or_nothing(run.error); }},
       {"source", [](const Run& run) { return text_or_nothing(run.source); }}};
-  return table;
+  return kFields;
 }
 
 const OwnField* own_field(std::string_view name) {
@@ -80,12 +80,12 @@ std::string field_text(const FieldValue& value) {
 }
 
 const std::vector<std::string>& own_fields() {
-  static const std::vector<std::string> names = [] {
+  static const std::vector<std::string> kNames = [] {
     std::vector<std::string> list;
     for (const OwnField& field : own_field_table()) list.push_back(field.name);
     return list;
   }();
-  return names;
+  return kNames;
 }
 
 struct RunIndex::State {
