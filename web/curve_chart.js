@@ -4,9 +4,11 @@
 import { h } from './dom.js';
 import { number } from './format.js';
 import { axes, fit, font, save, theme } from './paint.js';
+import { Pixels } from './pixels.js';
 
 const margin = { left: 58, right: 12, top: 10, bottom: 34 };
 const sliceTime = 5;  // ms of painting a frame
+const fewPoints = 20000;  // up to so many a canvas strokes them in time
 
 export class CurveChart {
   /** `options`: title, xName, height, onwindow(from, to) after the x range has come to rest. */
@@ -147,10 +149,37 @@ export class CurveChart {
     const context = canvas.getContext('2d');
     context.scale(ratio, ratio);
     const { y } = this.scales({ left: 0, top: 0, width: area.width, height: area.height });
-    this.next = { canvas, context, from: from - width, to: to + width, y: { ...this.y }, width: 3 * area.width, height: area.height, begun: performance.now(), todo: this.jobs(y) };
-    this.next.place = value => (this.toLine(value) - this.next.from) / (this.next.to - this.next.from) * this.next.width;
-    const strip = this.next;
+    const strip = { canvas, context, from: from - width, to: to + width, width: 3 * area.width, height: area.height, ratio, begun: performance.now() };
     strip.place = value => (this.toLine(value) - strip.from) / (strip.to - strip.from) * strip.width;
+    strip.todo = this.count(strip) > fewPoints ? this.pixelJobs(strip, y) : this.jobs(y);
+    this.next = strip;
+  }
+
+  /** Points in a strip. */
+  count(strip) {
+    const from = this.fromLine(strip.from), to = this.fromLine(strip.to);
+    return this.curves.reduce((sum, { x }) => sum + bisect(x, to) - bisect(x, from), 0);
+  }
+
+  /** The same as jobs(), with the lines in pixels. */
+  pixelJobs(strip, y) {
+    const { ratio, canvas } = strip;
+    const pixels = new Pixels(canvas.width, canvas.height);
+    const scale = canvas.width / (strip.to - strip.from);
+    const place = this.xLog ? value => (Math.log10(value) - strip.from) * scale : value => (value - strip.from) * scale;
+    // d3's scales cost more a call than the painting: two numbers say the same.
+    const least = this.yLog ? Math.log10(this.y.low) : this.y.low, greatest = this.yLog ? Math.log10(this.y.high) : this.y.high;
+    const steep = canvas.height / (greatest - least);
+    const level = this.yLog ? value => (value > 0 ? (greatest - Math.log10(value)) * steep : NaN) : value => (greatest - value) * steep;
+    const paint = (points, colour, alpha) => (context, _, from, to) =>
+      pixels.line(points, Math.max(0, bisect(points.x, from) - 1), Math.min(points.x.length, bisect(points.x, to) + 1), { colour, alpha, thickness: 1.4 * ratio, place, level });
+    return [
+      ...this.bands.map(band => (context, at, from, to) => paintBand(context, band, at, y, from, to)),
+      ...this.curves.filter(curve => curve.raw).map(curve => paint(curve.raw, curve.colour, 0.25)),
+      ...this.curves.map(curve => paint(curve, curve.colour, 1)),
+      ...this.bands.map(band => paint({ x: band.x, y: band.mean }, band.colour, 1)),
+      context => pixels.show(context),
+    ];
   }
 
   /** What there is to paint, in order: bands, raw curves, curves. */

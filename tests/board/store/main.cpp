@@ -1,5 +1,5 @@
 // Writes a run store that looks like weeks of experiments, for the tests of the dashboard and for
-// measuring it.  usage: board_store FOLDER RUNS VALUES_A_RUN
+// measuring it.  usage: board_store FOLDER RUNS VALUES_A_RUN [METRICS]
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -93,19 +93,20 @@ RunInfo info_of(const fs::path& folder, int number) {
 }
 
 /// A falling loss and a rising score with the noise of training.
-std::vector<Metric> values_of(int number, int values, double started) {
+std::vector<Metric> values_of(int number, int values, int kinds, double started) {
   std::mt19937 random(static_cast<unsigned>(number));
   std::normal_distribution<> noise(0, 1);
   const int setting = number / 3;
   const double speed = 3 + setting % 5, best = 0.6 + 0.03 * (setting % 11) + 0.01 * noise(random);
   std::vector<Metric> metrics;
-  const int steps = values / 4;
+  const int steps = values / kinds;
   for (int step = 0; step < steps; ++step) {
     const double done = (step + 1.0) / steps;
     const double loss = 1.1 * std::exp(-speed * done) + 0.05;
     const double time = started + 120 * done;
     const std::int64_t epoch = static_cast<std::int64_t>(10 * step / steps);
     metrics.push_back({"train_loss", step, epoch, time, loss * std::exp(0.15 * noise(random))});
+    if (kinds == 1) continue;
     metrics.push_back({"val_loss", step, epoch, time, loss * 1.2 + 0.02 * noise(random)});
     metrics.push_back(
         {"val_f1", step, epoch, time, best * (1 - std::exp(-speed * done)) + 0.01 * noise(random)});
@@ -133,17 +134,18 @@ void write_machine(Store& store, std::int64_t id, double started) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    fmt::print(stderr, "usage: board_store FOLDER RUNS VALUES_A_RUN\n");
+  if (argc != 4 && argc != 5) {
+    fmt::print(stderr, "usage: board_store FOLDER RUNS VALUES_A_RUN [1 | 4 METRICS]\n");
     return 2;
   }
   const fs::path folder = fs::absolute(argv[1]);
   const int runs = std::stoi(argv[2]), values = std::stoi(argv[3]);
+  const int kinds = argc == 5 && std::string(argv[4]) == "1" ? 1 : 4;
   Store store(folder / "runs.db");
   for (int number = 0; number < runs; ++number) {
     const std::int64_t id = store.begin(info_of(folder, number));
     const double started = 1.79e9 + 200.0 * number;
-    store.log(id, values_of(number, values, started));
+    store.log(id, values_of(number, values, kinds, started));
     const bool failed = number % 17 == 16;
     store.finish(id,
                  failed ? polyphony::record::State::kFailed : polyphony::record::State::kFinished,
