@@ -71,9 +71,9 @@ class Panel {
   }
 
   show(data) {
-    const { settings, view = this.view } = this;
+    const { view } = this;
     const curves = (data.curves ?? []).map(curve => ({ ...curve, label: `${curve.id} ${curve.name}`, colour: view.colourOf(curve.id) }));
-    const bands = (data.bands ?? []).map((band, i) => ({ ...band, label: `${band.group || '(none)'} · ${band.runs.length} runs`, colour: colour(i) }));
+    const bands = (data.bands ?? []).map(band => ({ ...band, label: `${band.group || '(none)'} · ${band.runs.length} runs`, colour: view.bandColour(band) }));
     this.note.textContent = curves.length + bands.length === 0 ? 'no values' : '';
     this.count = curves.reduce((sum, curve) => sum + curve.points, 0);
     // A part of x was asked for: the extent stays that of all.
@@ -89,6 +89,7 @@ export class CurvesView {
     this.panels = new Map();
     this.runs = [];
     this.settings = {};
+    this.groups = [];
     this.fetchIds = latest();
     this.filter = new FilterBox();
     this.tools = h('div', { class: 'tools' });
@@ -103,6 +104,15 @@ export class CurvesView {
   }
   themed() { for (const panel of this.panels.values()) panel.chart.repaint(); }
 
+  /** One colour a group in all charts; the legend learns of the group. */
+  bandColour({ group, runs }) {
+    let place = this.groups.findIndex(known => known.group === group);
+    if (place < 0) {
+      place = this.groups.push({ group, runs: runs.length }) - 1;
+      if (place < 24) this.legend.append(h('span', {}, h('i', { style: { background: colour(place) } }), ` ${group || '(none)'} · ${runs.length}`));
+    }
+    return colour(place);
+  }
   colourOf(id) { return colour(Math.max(0, this.runs.indexOf(id))); }
 
   async update(state) {
@@ -156,7 +166,8 @@ export class CurvesView {
   drawLegend(heads, state) {
     const chosen = state.ids('sel').length > 0;
     const most = 24;
-    replace(this.legend, this.settings.band ? h('span', { class: 'faint' }, `bands over ${this.settings.band}: mean, least and greatest`) : [
+    this.groups = [];
+    replace(this.legend, this.settings.band ? h('span', { class: 'faint' }, `mean, least and greatest over ${this.settings.band}:`) : [
       heads.ids.slice(0, most).map((id, i) => h('a', { href: `#run?run=${id}` }, h('i', { style: { background: colour(i) } }), `${id} ${heads.names[i]}`)),
       heads.ids.length > most && h('span', { class: 'faint' }, `and ${heads.ids.length - most} more`)],
       !chosen && heads.total > heads.ids.length && h('span', { class: 'faint' }, `the first ${heads.ids.length} of ${heads.total} runs; choose others in the table`));
