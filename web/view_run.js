@@ -6,7 +6,7 @@ import { h, replace } from './dom.js';
 import { bytes, colour, duration, number, time } from './format.js';
 import { address, current, go, selection } from './state.js';
 
-const tabs = { overview: 'Overview', curves: 'Curves', predictions: 'Predictions', config: 'Configuration', console: 'Console', system: 'System', code: 'Code and model' };
+const tabs = { overview: 'Overview', curves: 'Curves', predictions: 'Predictions', figures: 'Figures', config: 'Configuration', console: 'Console', system: 'System', code: 'Code and model' };
 
 export class RunView {
   constructor(parent) {
@@ -159,6 +159,27 @@ export class RunView {
     if (atEnd) this.lines.scrollTop = this.lines.scrollHeight;
   }
 
+  // What the run itself drew of its evaluations: ROC, precision and recall, calibration.
+  async figures() {
+    const { figures } = await ask('figures', { id: this.id });
+    if (this.gone || this.tab !== 'figures') return;
+    const box = h('div', { class: 'grid' });
+    replace(this.body, figures.length ? box : h('p', { class: 'note' }, 'Labelled rows were never evaluated, so there is no figure.'));
+    for (const figure of figures) {
+      const shape = shapes[figure.kind]?.(figure.data);
+      if (!shape) continue;
+      if (shape.matrix) {
+        box.append(h('article', { class: 'panel' }, h('header', {}, h('h2', {}, figure.data.stage)), this.matrix(shape.matrix)));
+        continue;
+      }
+      const chart = new CurveChart({ title: `${shape.title}, ${figure.data.stage}`, xName: () => shape.x, height: () => 260 });
+      this.charts.push(chart);
+      box.append(h('article', { class: 'panel', dataset: { kind: figure.kind } }, h('header', {}, h('h2', {}, chart.options.title), h('span', { class: 'faint' }, shape.note ?? ''),
+        h('span', { class: 'buttons' }, ['png', 'svg'].map(kind => h('button', { type: 'button', onclick: () => chart.export(kind) }, kind.toUpperCase())))), chart.element));
+      chart.set({ curves: shape.curves.map((curve, i) => ({ ...floats(ascending(curve)), label: curve.label, colour: curve.plain ? '#8d99a8' : colour(i) })) });
+    }
+  }
+
   // What was predicted: the confusion matrix, the classes, and the items that went wrong.
   async predictions(state) {
     const sets = this.run.prediction_sets;
@@ -187,6 +208,7 @@ export class RunView {
       h('tbody', {}, counts.map((row, i) => h('tr', {}, h('th', {}, classes[i]), row.map((count, j) => {
         const share = sums[i] ? count / sums[i] : 0;
         const cell = h('button', { type: 'button', title: `${count} of ${classes[i]} were called ${classes[j]} (${(100 * share).toFixed(1)} %)`, 'aria-pressed': i === label && j === prediction ? 'true' : null, class: i === j ? 'right' : 'wrong',
+          disabled: label === undefined,
           onclick: () => go(i === label && j === prediction ? { label: null, pred: null, page: null, all: null } : { label: String(i), pred: String(j), page: null, all: i === j }) }, count, h('small', {}, `${(100 * share).toFixed(0)} %`));
         cell.style.setProperty('--share', `${Math.round(100 * Math.sqrt(share))}%`);
         return h('td', {}, cell);
@@ -227,6 +249,23 @@ export class RunView {
     }
     return false;
   }
+}
+
+/** Figures as curves, by kind. */
+const shapes = {
+  roc: data => ({ title: 'ROC', x: 'false positive rate', curves: [...data.curves.map(curve => ({ x: curve.fpr, y: curve.tpr, label: `${curve.class} (area ${number(curve.auc)})` })), { x: [0, 1], y: [0, 1], label: 'chance', plain: true }] }),
+  pr: data => ({ title: 'Precision and recall', x: 'recall', curves: data.curves.map(curve => ({ x: curve.recall, y: curve.precision, label: `${curve.class} (average ${number(curve.average_precision)})` })) }),
+  calibration: data => {
+    const bins = data.bins.filter(bin => bin.count > 0);
+    return { title: 'Calibration', x: 'confidence', note: `expected error ${number(data.ece)}, greatest ${number(data.mce)}`, curves: [{ x: bins.map(bin => bin.confidence), y: bins.map(bin => bin.accuracy), label: 'accuracy' }, { x: [0, 1], y: [0, 1], label: 'well calibrated', plain: true }] };
+  },
+  confusion_matrix: data => ({ matrix: data }),
+};
+
+/** Points in the order of x: a curve of precision is written from the right. */
+function ascending(curve) {
+  const order = curve.x.map((_, i) => i).sort((a, b) => curve.x[a] - curve.x[b] || a - b);
+  return { ...curve, x: order.map(i => curve.x[i]), y: order.map(i => curve.y[i]) };
 }
 
 /** Arrays of JSON as typed arrays, null as NaN. */

@@ -16,6 +16,7 @@
 #include <polyphony/record/host.h>
 #include <polyphony/record/run_table.h>
 #include "runs_change.h"
+#include "runs_import.h"
 #include "runs_plot.h"
 #include "runs_selection.h"
 
@@ -205,6 +206,7 @@ void add_runs_commands(CLI::App& app) {
   comparing->add_option("id", arguments->ids, "two or more ids")->required()->expected(2, 1000);
   add_runs_plot(*runs);
   add_runs_changes(*runs);
+  add_runs_import(*runs);
   runs->require_subcommand(0, 1);
   runs->callback([arguments, runs] {
     if (runs->get_subcommands().empty()) list(*arguments, arguments->format);

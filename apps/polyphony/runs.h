@@ -6,8 +6,8 @@ class App;
 
 namespace polyphony::app {
 
-/// `polyphony runs [list | show | compare | export | plot | tag | delete]`: what the run store
-/// holds.
+/// `polyphony runs [list | show | compare | export | plot | tag | delete | import]`: what the run
+/// store holds.
 void add_runs_commands(CLI::App& app);
 
 }  // namespace polyphony::app

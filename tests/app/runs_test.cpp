@@ -116,6 +116,18 @@ TEST_F(RunsVerb, ARunningRunIsNotDeleted) {
   EXPECT_THAT(refused.err, HasSubstr("is running"));
 }
 
+TEST_F(RunsVerb, ImportsWhatOthersRecordedOnce) {
+  write_file(folder_ / "old/version_3/metrics.csv", "epoch,step,val_loss\n0,5,0.25\n1,9,0.125\n");
+  const Finished imported = runs({"import", "old", "--tag", "old", "--group", "2023"});
+  ASSERT_EQ(imported.exit_code, 0) << imported.err;
+  EXPECT_THAT(imported.out, HasSubstr("1 runs imported"));
+  EXPECT_THAT(runs({"--where", "source = csv", "--column", "val_loss"}).out, HasSubstr("0.1250"));
+  EXPECT_THAT(runs({"import", "old"}).out, HasSubstr("already run 4"));
+  EXPECT_EQ(runs({"import", "nowhere"}).exit_code, 4);
+  write_file(folder_ / "bad/metrics.csv", "a,b\n1,2\n");
+  EXPECT_EQ(runs({"import", "bad"}).exit_code, 3);
+}
+
 TEST_F(RunsVerb, PlotsCurvesInLettersOnADumbTerminal) {
   Program program = polyphony_in(folder_, {"runs", "plot", "test_acc", "--width", "60"});
   program.environment["TERM"] = "dumb";

@@ -188,6 +188,21 @@ TEST_F(ServerTest, PredictionsBecomeAConfusionMatrixAndMistakes) {
   get("/api/confusion?id=1&set=../../x", 400);
 }
 
+TEST_F(ServerTest, FiguresAreWhatTheRunDrew) {
+  record::Artifact roc;
+  roc.kind = "roc";
+  roc.name = "roc/test";
+  roc.data = R"({"stage": "test", "curves": [{"class": "left", "auc": 0.5}]})";
+  store_.add_artifact(1, roc);
+  roc.name = "damaged";
+  roc.data = "{";
+  store_.add_artifact(1, roc);
+  const json figures = get("/api/figures?id=1")["figures"];
+  ASSERT_EQ(figures.size(), 1U);
+  EXPECT_EQ(figures[0]["kind"], "roc");
+  EXPECT_EQ(figures[0]["data"]["curves"][0]["auc"], 0.5);
+}
+
 TEST_F(ServerTest, PlaysTheManifestsRecordingsAndNothingElse) {
   write_predictions();
   const auto whole = client().Get("/audio?id=1&set=test&row=0");

@@ -1,7 +1,9 @@
 #include <polyphony/board/details.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 
 #include <polyphony/base/error.h>
 #include <polyphony/record/run_table.h>
@@ -100,6 +102,19 @@ Json console_json(const record::Store& store, std::int64_t run, std::int64_t aft
     json.push_back({{"id", lines[i].id}, {"time", lines[i].wall_time}, {"text", lines[i].text}});
   }
   return {{"lines", std::move(json)}};
+}
+
+Json figures_json(const record::Store& store, std::int64_t run) {
+  constexpr std::array<const char*, 4> kKinds = {"confusion_matrix", "roc", "pr", "calibration"};
+  Json figures = Json::array();
+  for (const char* kind : kKinds) {
+    for (const record::Artifact& artifact : store.artifacts(run, kind)) {
+      Json data = Json::parse(artifact.data, nullptr, false);
+      if (!data.is_object()) continue;
+      figures.push_back({{"kind", kind}, {"name", artifact.name}, {"data", std::move(data)}});
+    }
+  }
+  return {{"figures", std::move(figures)}};
 }
 
 Json confusion_json(const PredictionSet& set) {

@@ -23,6 +23,10 @@ Json compare_json(const record::RunIndex& index, const std::vector<std::int64_t>
 Json console_json(const record::Store& store, std::int64_t run, std::int64_t after,
                   std::size_t limit);
 
+/// {"figures": [{"kind", "name", "data"}]}: what the run itself drew of its evaluations (kinds and
+/// data: docs/recording.md), without the misclassified rows.
+Json figures_json(const record::Store& store, std::int64_t run);
+
 /// {"classes", "counts": [[...]], "scores": [{"class", "precision", "recall", "f1", "support"}],
 /// "accuracy", "macro_f1", "rows"}
 Json confusion_json(const PredictionSet& set);

@@ -62,13 +62,18 @@ struct Service::Route {
 };
 
 const std::vector<Service::Route>& Service::routes() {
-  static const std::vector<Route> kRoutes = {
-      {"table", &Service::table},     {"ids", &Service::ids},
-      {"fields", &Service::fields},   {"points", &Service::points},
-      {"run", &Service::run},         {"compare", &Service::compare},
-      {"curves", &Service::curves},   {"system", &Service::system},
-      {"console", &Service::console}, {"confusion", &Service::confusion},
-      {"items", &Service::items}};
+  static const std::vector<Route> kRoutes = {{"table", &Service::table},
+                                             {"ids", &Service::ids},
+                                             {"fields", &Service::fields},
+                                             {"points", &Service::points},
+                                             {"run", &Service::run},
+                                             {"compare", &Service::compare},
+                                             {"curves", &Service::curves},
+                                             {"system", &Service::system},
+                                             {"console", &Service::console},
+                                             {"figures", &Service::figures},
+                                             {"confusion", &Service::confusion},
+                                             {"items", &Service::items}};
   return kRoutes;
 }
 
@@ -198,6 +203,11 @@ std::shared_ptr<const PredictionSet> Service::predictions(const Query& query) {
     cached_.time = time;
   }
   return cached_.set;
+}
+
+std::string Service::figures(const Query& query) {
+  const std::scoped_lock lock(curves_mutex_);
+  return dump(figures_json(store_, query.integer("id")));
 }
 
 std::string Service::confusion(const Query& query) {

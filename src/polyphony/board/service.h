@@ -47,6 +47,7 @@ class Service {
   std::string curves(const Query& query);
   std::string system(const Query& query);
   std::string console(const Query& query);
+  std::string figures(const Query& query);
   std::string confusion(const Query& query);
   std::string items(const Query& query);
 
