@@ -169,7 +169,7 @@ export class RunView {
       const shape = shapes[figure.kind]?.(figure.data);
       if (!shape) continue;
       if (shape.matrix) {
-        box.append(h('article', { class: 'panel' }, h('header', {}, h('h2', {}, figure.data.stage)), this.matrix(shape.matrix)));
+        box.append(h('article', { class: 'panel' }, h('header', {}, h('h2', {}, `Confusion matrix, ${figure.data.stage}`)), this.matrix(shape.matrix)));
         continue;
       }
       const chart = new CurveChart({ title: `${shape.title}, ${figure.data.stage}`, xName: () => shape.x, height: () => 260 });

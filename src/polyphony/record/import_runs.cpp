@@ -81,15 +81,12 @@ std::vector<FoundRecord> find_records(const fs::path& path, std::optional<Record
 }
 
 ImportedRun read_record(const FoundRecord& record) {
-  switch (record.kind) {
-    case RecordKind::kTensorBoard:
-      return read_tensorboard(record.path);
-    case RecordKind::kWandb:
-      return read_wandb(record.path);
-    case RecordKind::kCsv:
-      break;
-  }
-  return read_csv_log(record.path);
+  const auto read = record.kind == RecordKind::kTensorBoard ? read_tensorboard
+                    : record.kind == RecordKind::kWandb     ? read_wandb
+                                                            : read_csv_log;
+  ImportedRun run = read(record.path);
+  run.info.directory = run.info.directory.lexically_normal();  // it tells what was imported before
+  return run;
 }
 
 std::optional<std::int64_t> imported_before(const Store& store, const ImportedRun& run) {
