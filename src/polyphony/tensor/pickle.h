@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,5 +25,14 @@ using StorageLoader = std::function<at::Tensor(const StorageRef&)>;
 /// Reads plain data and tensors; refuses everything that names code.
 /// @throws DataError beginning with `source`
 Value unpickle(const std::string& bytes, const StorageLoader& load, const std::string& source);
+
+/// Reads plain data and objects of the classes (and functions) that are named; none is made or
+/// called. An object is a dict: "class" (its name), "args" (a tuple, what it would be made with)
+/// and "state" (what would be given to it, or None). A class that is named only has args None;
+/// bytes are an object of the class "bytes" with one str.
+/// @param what  for messages, e.g. "table"
+/// @throws DataError beginning with `source`; it names the class where it is another
+Value unpickle_objects(const std::string& bytes, const std::set<std::string>& classes,
+                       const std::string& source, const std::string& what);
 
 }  // namespace polyphony::tensor

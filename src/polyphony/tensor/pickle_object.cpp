@@ -16,18 +16,19 @@ constexpr std::size_t kMostRepeated = 4'000'000;
 /// Copies objects out of the graph that a pickle makes.
 class Unfolding {
  public:
-  Unfolding(std::size_t pickled, const std::string& source)
-      : most_(pickled + kMostRepeated), source_(source) {}
+  Unfolding(std::size_t pickled, const std::string& source, const std::string& what)
+      : most_(pickled + kMostRepeated), source_(source), what_(what) {}
 
   Value value_of(const Object& object, int depth) {
     if (depth > kDeepest) {
-      refuse(fmt::format("the checkpoint's data nests deeper than {} levels", kDeepest),
+      refuse(fmt::format("the {}'s data nests deeper than {} levels", what_, kDeepest),
              "save flatter data, which does not contain itself");
     }
     const bool has_text = object.plain.kind() == Value::Kind::kString;
     made_ += 1 + (has_text ? object.plain.as_string().size() : 0);
     if (made_ > most_) {
-      refuse("the checkpoint repeats the same objects too often", "save it without repetitions");
+      refuse(fmt::format("the {} repeats the same objects too often", what_),
+             "save it without repetitions");
     }
     switch (object.what) {
       case Object::What::kPlain:
@@ -38,6 +39,8 @@ class Unfolding {
         return sequence_of(object, Value::tuple(), depth);
       case Object::What::kDict:
         return dict_of(object, depth);
+      case Object::What::kInstance:
+        return instance_of(object, depth);
       case Object::What::kGlobal:
       case Object::What::kStorage:
         break;
@@ -65,15 +68,27 @@ class Unfolding {
     return dict;
   }
 
+  Value instance_of(const Object& object, int depth) {
+    Value dict = Value::dict();
+    dict.set("class", Value(object.name));
+    for (std::size_t i = 0; i < 2; ++i) {
+      const bool known = i < object.items.size();
+      dict.set(i == 0 ? "args" : "state", known ? value_of(*object.items[i], depth + 1) : Value());
+    }
+    return dict;
+  }
+
   std::size_t most_;
   const std::string& source_;
+  const std::string& what_;
   std::size_t made_ = 0;  ///< values given so far, and bytes of text in them
 };
 
 }  // namespace
 
-Value value_of(const Object& object, std::size_t pickled, const std::string& source) {
-  return Unfolding(pickled, source).value_of(object, 0);
+Value value_of(const Object& object, std::size_t pickled, const std::string& source,
+               const std::string& what) {
+  return Unfolding(pickled, source, what).value_of(object, 0);
 }
 
 }  // namespace polyphony::tensor

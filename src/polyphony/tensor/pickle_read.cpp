@@ -30,11 +30,14 @@ class Reader {
  public:
   Reader(const std::string& bytes, const StorageLoader& load, const std::string& source)
       : bytes_(bytes), load_(load), source_(source) {}
+  Reader(const std::string& bytes, const std::set<std::string>& classes, const std::string& source,
+         const std::string& what)
+      : bytes_(bytes), source_(source), what_(what), classes_(&classes) {}
 
   Value run() {
     while (true) {
       const char op = static_cast<char>(raw(1));
-      if (op == '.') return value_of(pop(), bytes_.size(), source_);
+      if (op == '.') return value_of(pop(), bytes_.size(), source_, what_);
       step(op);
     }
   }
@@ -44,8 +47,9 @@ class Reader {
     throw DataError(source_ + ": " + what, remedy);
   }
   [[noreturn]] void damaged() const {
-    refuse(fmt::format("the checkpoint is damaged at byte {} of its pickle", at_),
-           "take another copy or an earlier checkpoint");
+    refuse(fmt::format("the {} is damaged at byte {} of its pickle", what_, at_),
+           classes_ == nullptr ? "take another copy or an earlier checkpoint"
+                               : "take another copy, or write it again");
   }
 
   std::uint64_t raw(std::size_t count) {
@@ -219,15 +223,82 @@ class Reader {
         persistent();
         return;
       case 'R':
-        reduce();
+        if (classes_ == nullptr) {
+          reduce();
+        } else {
+          make_instance();
+        }
         return;
-      case 'b':  // the state of an OrderedDict: its attributes, which hold no data
-        pop();
-        top(Object::What::kDict);
+      case 'b':
+        set_state();
         return;
       default:
-        refuse(fmt::format("opcode 0x{:02x} is not of plain data", static_cast<unsigned char>(op)),
-               "save the checkpoint with torch.save, with tensors and plain containers alone");
+        if (classes_ == nullptr || !step_object(op)) unknown(op);
+    }
+  }
+
+  [[noreturn]] void unknown(char op) const {
+    refuse(fmt::format("opcode 0x{:02x} is not of plain data", static_cast<unsigned char>(op)),
+           classes_ == nullptr
+               ? "save the checkpoint with torch.save, with tensors and plain containers alone"
+               : "save it without such objects");
+  }
+
+  /// What objects need and checkpoints do not.
+  bool step_object(char op) {
+    switch (static_cast<unsigned char>(op)) {
+      case 0x81:  // NEWOBJ
+        make_instance();
+        return true;
+      case 'C':
+        push_bytes(raw(1));
+        return true;
+      case 'B':
+        push_bytes(raw(4));
+        return true;
+      case 0x8e:
+      case 0x96:  // bytearray
+        push_bytes(raw(8));
+        return true;
+      case 0x8d:
+        push(Value(std::string(take(raw(8)))));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  void push_bytes(std::uint64_t size) {
+    push(Value(std::string(take(size))));
+    make_tuple(pop_last(1));
+    const Object& arguments = pop();
+    Object& instance = push(Object::What::kInstance);
+    instance.name = "bytes";
+    instance.items = {&arguments};
+  }
+
+  /// What a class or function and its arguments would make. A functools.partial is what it calls.
+  void make_instance() {
+    const Object& arguments = pop();
+    const Object* callee = &pop();
+    if (arguments.what != Object::What::kTuple) damaged();
+    if (callee->name == "functools.partial" && !callee->items.empty()) {
+      const auto& partial = callee->items[0]->items;
+      if (partial.empty()) damaged();
+      callee = partial[0];
+    }
+    if (callee->what != Object::What::kInstance) damaged();
+    Object& instance = push(Object::What::kInstance);
+    instance.name = callee->name;
+    instance.items = {&arguments};
+  }
+
+  void set_state() {
+    const Object& state = pop();
+    if (top().what == Object::What::kInstance && top().items.size() == 1) {
+      top().items.push_back(&state);
+    } else if (top().what != Object::What::kDict) {  // an OrderedDict's attributes hold no data
+      damaged();
     }
   }
 
@@ -266,6 +337,15 @@ class Reader {
   }
 
   void global(const std::string& name) {
+    if (classes_ != nullptr) {
+      if (!classes_->contains(name)) {
+        refuse(
+            fmt::format("the {} holds '{}', which is not read", what_, name),
+            "polyphony reads plain data only and runs no code of a pickle; save it without that");
+      }
+      push(Object::What::kInstance).name = name;
+      return;
+    }
     const bool storage =
         std::any_of(kStorageClasses.begin(), kStorageClasses.end(),
                     [&](const auto& known) { return name == std::string("torch.") + known.name; });
@@ -346,8 +426,10 @@ class Reader {
   }
 
   const std::string& bytes_;
-  const StorageLoader& load_;
+  const StorageLoader load_;
   const std::string& source_;
+  const std::string what_ = "checkpoint";
+  const std::set<std::string>* classes_ = nullptr;  ///< of objects; null: tensors and plain data
   std::size_t at_ = 0;
   std::deque<Object> pool_;
   std::vector<Object*> stack_;  ///< a null pointer is a mark
@@ -359,6 +441,11 @@ class Reader {
 
 Value unpickle(const std::string& bytes, const StorageLoader& load, const std::string& source) {
   return Reader(bytes, load, source).run();
+}
+
+Value unpickle_objects(const std::string& bytes, const std::set<std::string>& classes,
+                       const std::string& source, const std::string& what) {
+  return Reader(bytes, classes, source, what).run();
 }
 
 }  // namespace polyphony::tensor
