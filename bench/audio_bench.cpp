@@ -8,6 +8,7 @@
 
 #include <polyphony/audio/decode.h>
 #include <polyphony/audio/feature_extractor.h>
+#include <polyphony/base/memory.h>
 
 namespace {
 
@@ -28,6 +29,7 @@ void features(benchmark::State& state) {
     state.SkipWithError("POLYPHONY_BENCH_AUDIO names no folder of recordings; run bench/audio");
     return;
   }
+  polyphony::keep_freed_memory();  // as the program does
   constexpr std::int64_t kMost = 80000;
   FeatureExtractorConfig config;
   config.return_attention_mask = true;

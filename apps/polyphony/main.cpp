@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/memory.h>
 #include <polyphony/job/app.h>
 #include <polyphony/job/dotenv.h>
 #include "board.h"
@@ -90,6 +91,7 @@ int run(const Words& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  polyphony::keep_freed_memory();
   try {
     return run({argv + 1, argv + argc});
   } catch (const polyphony::Error& error) {

@@ -1,14 +1,17 @@
 #include <polyphony/data/sampler.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <numeric>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include <polyphony/base/error.h>
 #include <polyphony/data/loader.h>
 
 namespace polyphony::data {
@@ -111,9 +114,86 @@ TEST(Sampler, EachRowIsEvaluatedByOneProcessOnce) {
   }
 }
 
+/// Lengths from 1 to 1000, in no order.
+Rows some_lengths(std::int64_t n) {
+  Rows lengths;
+  for (std::int64_t i = 0; i < n; ++i) lengths.push_back(1 + i * 7919 % 1000);
+  return lengths;
+}
+
+/// The batches of a process.
+std::vector<Rows> batches_of(const Rows& rows, std::int64_t batch_size) {
+  std::vector<Rows> batches;
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    if (at % static_cast<std::size_t>(batch_size) == 0) batches.emplace_back();
+    batches.back().push_back(rows[at]);
+  }
+  return batches;
+}
+
+/// Positions of all batches padded to their longest row.
+std::int64_t padded(const std::vector<Rows>& batches, const Rows& lengths) {
+  std::int64_t positions = 0;
+  for (const Rows& batch : batches) {
+    std::int64_t longest = 0;
+    for (const std::int64_t row : batch) {
+      longest = std::max(longest, lengths[static_cast<std::size_t>(row)]);
+    }
+    positions += longest * std::ssize(batch);
+  }
+  return positions;
+}
+
+TEST(Buckets, EachRowIsSeenOnceAndBatchesAreOfSimilarLength) {
+  const Rows lengths = some_lengths(1003);
+  const std::int64_t real = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+  const Rows rows = bucketed_rows(lengths, {16, 20}, 5, 0);
+  Rows sorted = rows;
+  std::sort(sorted.begin(), sorted.end());
+  Rows all(1003);
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_EQ(sorted, all);
+  EXPECT_LT(padded(batches_of(rows, 16), lengths), real * 110 / 100);
+  EXPECT_GT(padded(batches_of(training_rows(1003, true, 5, 0), 16), lengths), real * 170 / 100);
+}
+
+TEST(Buckets, AnEpochIsAFunctionOfSeedAndNumber) {
+  const Rows lengths = some_lengths(200);
+  const BucketOptions options{8, 4};
+  EXPECT_EQ(bucketed_rows(lengths, options, 5, 3), bucketed_rows(lengths, options, 5, 3));
+  EXPECT_NE(bucketed_rows(lengths, options, 5, 3), bucketed_rows(lengths, options, 5, 4));
+  EXPECT_NE(bucketed_rows(lengths, options, 5, 3), bucketed_rows(lengths, options, 6, 3));
+}
+
+TEST(Buckets, ProcessesTogetherSeeTheBatchesOfOne) {
+  for (const std::int64_t n : {1, 7, 96, 200, 201}) {
+    const Rows lengths = some_lengths(n);
+    for (const std::int64_t world : {2, 3, 4}) {
+      const BucketOptions mine{12 / world, 3};
+      std::vector<std::vector<Rows>> shares;
+      for (std::int64_t rank = 0; rank < world; ++rank) {
+        const Rows rows = bucketed_rows(lengths, mine, 9, 1, {rank, world});
+        ASSERT_EQ(std::ssize(rows), (n + world - 1) / world);
+        shares.push_back(batches_of(rows, mine.batch_size));
+      }
+      if (n % world != 0) continue;  // then one process sees no row twice
+      const auto whole = batches_of(bucketed_rows(lengths, {12, 3}, 9, 1), 12);
+      for (std::size_t i = 0; i < whole.size(); ++i) {
+        Rows together;
+        for (const auto& share : shares) {
+          together.insert(together.end(), share.at(i).begin(), share.at(i).end());
+        }
+        EXPECT_THAT(together, testing::UnorderedElementsAreArray(whole[i])) << n << " " << world;
+      }
+    }
+  }
+}
+
 class Numbers : public Dataset {
  public:
   explicit Numbers(std::int64_t size) : size_(size) {}
+  Rows lengths() const override { return known ? some_lengths(size_) : Rows(); }
+  bool known = true;
   std::int64_t size() const override { return size_; }
   Item get(std::int64_t index) const override {
     Item item;
@@ -160,6 +240,27 @@ TEST(Sampler, LoaderGivesAShardsRowsInBatches) {
       EXPECT_EQ(rows_of(shuffled), training_rows(n, true, 11, 0, options.shard));
     }
   }
+}
+
+TEST(Buckets, LoaderGoesOnInTheMiddleOfAnEpoch) {
+  Numbers dataset(50);
+  LoaderOptions options;
+  options.batch_size = 4;
+  options.shuffle = true;
+  options.length_buckets = 3;
+  options.seed = 2;
+  Loader loader(dataset, options);
+  const Rows all = rows_of(loader);
+  EXPECT_EQ(all, bucketed_rows(some_lengths(50), {4, 3}, 2, 0));
+  loader.start(0, 5);
+  EXPECT_EQ(loader.next()->at("index").data_ptr<std::int64_t>()[0], all[20]);
+  dataset.known = false;
+  Loader other(dataset, options);
+  EXPECT_THROW(other.start(0), ConfigError);
+  options.shuffle = false;
+  Loader in_order(dataset, options);
+  in_order.start(0);
+  EXPECT_EQ(in_order.next()->at("index").data_ptr<std::int64_t>()[0], 0);
 }
 
 }  // namespace

@@ -80,17 +80,31 @@ bool finite(std::span<const float> samples) {
   return bad == 0;
 }
 
-}  // namespace
+using File = std::unique_ptr<SNDFILE, Close>;
 
-Audio decode_mono(const std::filesystem::path& path, double max_seconds) {
+File open_recording(const std::filesystem::path& path, SF_INFO& info) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
     throw DataError(path.string() + ": no such recording",
                     "check the path; a relative one starts at the manifest's folder");
   }
-  SF_INFO info{};
-  const std::unique_ptr<SNDFILE, Close> file(sf_open(path.c_str(), SFM_READ, &info));
+  File file(sf_open(path.c_str(), SFM_READ, &info));
   if (!file) unreadable(path, sf_strerror(nullptr));
+  return file;
+}
+
+}  // namespace
+
+double recorded_seconds(const std::filesystem::path& path) {
+  SF_INFO info{};
+  const File file = open_recording(path, info);
+  const sf_count_t frames = std::min(info.frames, kMostFrames);
+  return info.samplerate > 0 ? static_cast<double>(frames) / info.samplerate : 0.0;
+}
+
+Audio decode_mono(const std::filesystem::path& path, double max_seconds) {
+  SF_INFO info{};
+  const File file = open_recording(path, info);
   sf_count_t most = info.frames;
   if (max_seconds > 0) {
     most = std::min(most, static_cast<sf_count_t>(std::ceil(max_seconds * info.samplerate)));

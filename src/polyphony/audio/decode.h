@@ -29,4 +29,8 @@ Audio decode_mono(const std::filesystem::path& path, double max_seconds = 0);
 /// @throws DataError as decode_mono
 Audio load_mono(const std::filesystem::path& path, int rate = 16000, std::int64_t max_samples = 0);
 
+/// How long a recording says it is, without decoding it.
+/// @throws DataError where it is missing or unreadable
+double recorded_seconds(const std::filesystem::path& path);
+
 }  // namespace polyphony::audio

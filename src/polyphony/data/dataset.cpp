@@ -1,6 +1,7 @@
 #include <polyphony/data/dataset.h>
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include <ATen/ops/empty.h>
@@ -57,6 +58,11 @@ void pad(const std::string& name, const std::vector<at::Tensor>& rows, Batch& ba
 }
 
 }  // namespace
+
+std::int64_t Dataset::unlabelled() const {
+  const std::vector<std::int64_t> counts = class_counts();
+  return size() - std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
 
 Batch Dataset::collate(std::span<const Item> items) const {
   Batch batch;

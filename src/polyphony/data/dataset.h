@@ -45,6 +45,13 @@ class Dataset {
   virtual const std::vector<std::string>& classes() const = 0;
   /// Rows of each class, in label order.
   virtual std::vector<std::int64_t> class_counts() const = 0;
+  /// May a row have several classes? Its "label" is float [classes] then, 1 where it has the class.
+  virtual bool multi_label() const { return false; }
+  /// Rows that have no label.
+  virtual std::int64_t unlabelled() const;
+  /// About how long each row is, in any unit: what batches of similar length are made of. Empty
+  /// where the dataset does not know without reading every row.
+  virtual std::vector<std::int64_t> lengths() const { return {}; }
   /// The table that the rows come from, in dataset order, for submissions.
   virtual const CsvTable& table() const = 0;
 };

@@ -29,6 +29,9 @@ class EmbeddedRows : public Dataset {
   Item get(std::int64_t index) const override;
   const std::vector<std::string>& classes() const override { return rows_->classes(); }
   std::vector<std::int64_t> class_counts() const override { return rows_->class_counts(); }
+  bool multi_label() const override { return rows_->multi_label(); }
+  std::int64_t unlabelled() const override { return rows_->unlabelled(); }
+  std::vector<std::int64_t> lengths() const override { return rows_->lengths(); }
   const CsvTable& table() const override { return rows_->table(); }
 
  private:

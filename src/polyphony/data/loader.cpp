@@ -9,6 +9,8 @@
 
 #include <ATen/ops/empty.h>
 
+#include <polyphony/base/error.h>
+
 namespace polyphony::data {
 
 /// Threads that fill a window of batches ahead of the consumer.
@@ -89,12 +91,25 @@ std::int64_t Loader::batches_of(std::int64_t rows) const {
   return (rows + options_.batch_size - 1) / options_.batch_size;
 }
 
+std::vector<std::int64_t> Loader::rows_of_epoch(std::int64_t epoch) {
+  const std::int64_t rows = dataset_.size();
+  if (options_.shuffle && options_.length_buckets > 0) {
+    if (lengths_.empty()) lengths_ = dataset_.lengths();
+    if (std::ssize(lengths_) != rows) {
+      throw ConfigError("loading.length_buckets: this dataset does not know how long its rows are",
+                        "write loading.length_buckets=0");
+    }
+    return bucketed_rows(lengths_, {options_.batch_size, options_.length_buckets}, options_.seed,
+                         epoch, options_.shard);
+  }
+  return options_.even_shards || options_.shuffle
+             ? training_rows(rows, options_.shuffle, options_.seed, epoch, options_.shard)
+             : evaluation_rows(rows, options_.shard);
+}
+
 void Loader::start(std::int64_t epoch, std::int64_t first_batch) {
   prefetcher_.reset();
-  order_ =
-      options_.even_shards || options_.shuffle
-          ? training_rows(dataset_.size(), options_.shuffle, options_.seed, epoch, options_.shard)
-          : evaluation_rows(dataset_.size(), options_.shard);
+  order_ = rows_of_epoch(epoch);
   next_ = first_batch;
   if (options_.workers > 0)
     prefetcher_ =

@@ -20,6 +20,9 @@ struct LoaderOptions {
   /// Every process gets as many rows as any other, some rows twice, as training in step needs (and
   /// `shuffle` implies); otherwise each row is one process's, once.
   bool even_shards = false;
+  /// Shuffled batches are of rows of similar length, sorted within this many batches; 0: they are
+  /// not (see bucketed_rows). @throws ConfigError (start) where the dataset knows no lengths
+  int length_buckets = 0;
 };
 
 /// Batches of a dataset, prepared ahead by several threads in an order that does not depend on
@@ -46,11 +49,13 @@ class Loader {
   struct Prefetcher;
 
   Batch load(std::int64_t batch) const;
+  std::vector<std::int64_t> rows_of_epoch(std::int64_t epoch);
   std::int64_t batches_of(std::int64_t rows) const;
 
   const Dataset& dataset_;
   LoaderOptions options_;
-  std::vector<std::int64_t> order_;  ///< this process's rows of the epoch
+  std::vector<std::int64_t> lengths_;  ///< of the rows; empty until they are asked for
+  std::vector<std::int64_t> order_;    ///< this process's rows of the epoch
   std::int64_t next_ = 0;
   std::unique_ptr<Prefetcher> prefetcher_;
 };

@@ -1,5 +1,6 @@
 #include <polyphony/data/sampler.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -23,6 +24,17 @@ std::vector<std::int64_t> dealt(const std::vector<std::int64_t>& rows, Shard sha
   return mine;
 }
 
+/// Those of all processes, as many for each.
+std::vector<std::int64_t> all_training_rows(std::int64_t n, bool shuffle, std::uint64_t epoch_seed,
+                                            Shard shard) {
+  std::vector<std::int64_t> rows = shuffle ? torch_permutation(n, epoch_seed) : in_order(n);
+  const std::int64_t even = (n + shard.world - 1) / shard.world * shard.world;
+  for (std::int64_t i = 0; n > 0 && std::ssize(rows) < even; ++i) {
+    rows.push_back(rows[static_cast<std::size_t>(i)]);
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> torch_permutation(std::int64_t n, std::uint64_t seed) {
@@ -32,13 +44,36 @@ std::vector<std::int64_t> torch_permutation(std::int64_t n, std::uint64_t seed) 
 
 std::vector<std::int64_t> training_rows(std::int64_t n, bool shuffle, std::uint64_t seed,
                                         std::int64_t epoch, Shard shard) {
-  std::vector<std::int64_t> rows =
-      shuffle ? torch_permutation(n, seed + static_cast<std::uint64_t>(epoch)) : in_order(n);
-  const std::int64_t even = (n + shard.world - 1) / shard.world * shard.world;
-  for (std::int64_t i = 0; n > 0 && std::ssize(rows) < even; ++i) {
-    rows.push_back(rows[static_cast<std::size_t>(i)]);
+  return dealt(all_training_rows(n, shuffle, seed + static_cast<std::uint64_t>(epoch), shard),
+               shard);
+}
+
+std::vector<std::int64_t> bucketed_rows(std::span<const std::int64_t> lengths,
+                                        const BucketOptions& options, std::uint64_t seed,
+                                        std::int64_t epoch, Shard shard) {
+  const std::uint64_t epoch_seed = seed + static_cast<std::uint64_t>(epoch);
+  std::vector<std::int64_t> rows = all_training_rows(std::ssize(lengths), true, epoch_seed, shard);
+  const auto batch = static_cast<std::size_t>(options.batch_size * shard.world);
+  const std::size_t bucket = batch * static_cast<std::size_t>(options.batches);
+  for (std::size_t begin = 0; begin < rows.size(); begin += bucket) {
+    const auto first = rows.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto last =
+        rows.begin() + static_cast<std::ptrdiff_t>(std::min(begin + bucket, rows.size()));
+    std::stable_sort(first, last, [&](std::int64_t a, std::int64_t b) {
+      return lengths[static_cast<std::size_t>(a)] < lengths[static_cast<std::size_t>(b)];
+    });
   }
-  return dealt(rows, shard);
+  // Only whole batches change places, so that the last one stays the smaller one.
+  const std::size_t whole = rows.size() / batch;
+  std::vector<std::int64_t> mixed;
+  mixed.reserve(rows.size());
+  for (const std::int64_t number :
+       torch_permutation(static_cast<std::int64_t>(whole), epoch_seed)) {
+    const auto first = rows.begin() + number * static_cast<std::ptrdiff_t>(batch);
+    mixed.insert(mixed.end(), first, first + static_cast<std::ptrdiff_t>(batch));
+  }
+  mixed.insert(mixed.end(), rows.begin() + static_cast<std::ptrdiff_t>(whole * batch), rows.end());
+  return dealt(mixed, shard);
 }
 
 std::vector<std::int64_t> evaluation_rows(std::int64_t n, Shard shard) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace polyphony::data {
@@ -21,6 +22,21 @@ std::vector<std::int64_t> torch_permutation(std::int64_t n, std::uint64_t seed);
 /// process it is the permutation itself, so N processes with batch B see the rows of one process
 /// with batch N*B.
 std::vector<std::int64_t> training_rows(std::int64_t n, bool shuffle, std::uint64_t seed,
+                                        std::int64_t epoch, Shard shard = {});
+
+/// Batches of rows of similar length.
+struct BucketOptions {
+  std::int64_t batch_size = 32;  ///< of one process
+  std::int64_t batches = 50;     ///< that are sorted by length together
+};
+
+/// As training_rows with shuffling, but each batch holds rows of similar length: the permutation is
+/// cut into pieces of `batches` batches (of all processes), each is sorted by length and cut into
+/// batches, and the whole batches come in a random order. A function of its arguments alone; N
+/// processes with batch B see the rows of one process with batch N*B.
+/// @param lengths  of all rows
+std::vector<std::int64_t> bucketed_rows(std::span<const std::int64_t> lengths,
+                                        const BucketOptions& options, std::uint64_t seed,
                                         std::int64_t epoch, Shard shard = {});
 
 /// The rows that a process evaluates, dealt out in turn: each row is one process's, exactly once,

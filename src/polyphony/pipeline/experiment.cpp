@@ -4,9 +4,8 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <numeric>
+#include <span>
 
-#include <ATen/ops/argmax.h>
 #include <fmt/format.h>
 
 #include <polyphony/base/csv.h>
@@ -99,6 +98,7 @@ class Experiment {
     loader.shuffle = train && options_.trainer.overfit_batches.is_zero();
     loader.workers = options_.loading.workers;
     loader.prefetch = options_.loading.prefetch;
+    loader.length_buckets = train ? options_.loading.length_buckets : 0;
     loader.seed = static_cast<std::uint64_t>(options_.seed);
     loader.shard = {trainer_.strategy().rank(), trainer_.strategy().world_size()};
     loader.even_shards = train;
@@ -145,7 +145,7 @@ class Experiment {
     const std::string best = best_checkpoint(trainer_.callbacks());
     if (!best.empty()) load_weights(best);
     predict(options_.split.val, "val");
-    if (unlabelled(rows_of(options_.split.test)) == 0) {
+    if (rows_of(options_.split.test).unlabelled() == 0) {
       test();
     } else {
       fmt::print("no metrics: rows of split '{}' have no label\n", options_.split.test);
@@ -175,13 +175,8 @@ class Experiment {
     return "";
   }
 
-  static std::int64_t unlabelled(const data::Dataset& rows) {
-    const std::vector<std::int64_t> counts = rows.class_counts();
-    return rows.size() - std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
-  }
-
   static void require_labels(const data::Dataset& rows, const std::string& split) {
-    const std::int64_t without = unlabelled(rows);
+    const std::int64_t without = rows.unlabelled();
     if (without == 0) return;
     throw DataError(
         fmt::format("{} of {} rows of split '{}' have no label", without, rows.size(), split),
@@ -206,6 +201,19 @@ class Experiment {
     for (const auto& [name, value] : values) fmt::print("{:<24} {:.4f}\n", name, value);
   }
 
+  /// The class of the greatest logit; where a row may have several, those above 0, with | between.
+  static std::string predicted(const data::Dataset& rows, std::span<const float> logits) {
+    if (!rows.multi_label()) {
+      const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+      return rows.classes()[static_cast<std::size_t>(best)];
+    }
+    std::string names;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      if (logits[i] > 0) names += (names.empty() ? "" : "|") + rows.classes()[i];
+    }
+    return names;
+  }
+
   /// Logits as .npy and the input's columns with the predicted label as .csv.
   void predict(const std::string& split, const std::string& name) {
     const data::Dataset& rows = rows_of(split);
@@ -220,10 +228,10 @@ class Experiment {
     save_npy(base.string() + ".npy", array);
     CsvTable table = rows.table();
     table.header.emplace_back("prediction");
-    const at::Tensor best = at::argmax(logits, 1);
+    const auto width = static_cast<std::size_t>(logits.size(1));
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
-      const std::int64_t label = best.data_ptr<std::int64_t>()[i];
-      table.rows[i].push_back(rows.classes()[static_cast<std::size_t>(label)]);
+      table.rows[i].push_back(
+          predicted(rows, std::span(logits.data_ptr<float>() + i * width, width)));
     }
     write_file(base.string() + ".csv", to_csv(table));
     fmt::print("predictions of {} rows: {}.npy and .csv\n", table.rows.size(), base.string());

@@ -18,6 +18,9 @@ void LoadingOptions::describe(config::Fields& f) {
   f.check("workers", workers >= 0, "at least 0");
   f("prefetch", prefetch, "batches prepared ahead");
   f.check("prefetch", prefetch >= 1, "at least 1");
+  f("length_buckets", length_buckets,
+    "training batches hold rows of similar length, sorted within this many batches; 0: any rows");
+  f.check("length_buckets", length_buckets >= 0, "at least 0");
 }
 
 void ExperimentOptions::describe(config::Fields& f) {

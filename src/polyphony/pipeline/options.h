@@ -31,6 +31,7 @@ struct LoadingOptions {
   int eval_batch_size = 64;
   int workers = 2;
   int prefetch = 4;
+  int length_buckets = 0;
 
   void describe(config::Fields& f);
 };

@@ -62,14 +62,21 @@ void copy_state(const NamedTensors& from, const NamedTensors& into, const std::s
       "use the configuration that the checkpoint was trained with (it is in its run's .hydra/)");
 }
 
-metrics::MetricCollection f1_and_accuracy(int classes, metrics::Average average) {
+metrics::MetricCollection f1_and_accuracy(const ClassificationOptions& task) {
   const auto set = [&](auto options) {
-    options.num_classes = classes;
-    options.average = average;
+    (task.multi_label ? options.num_labels : options.num_classes) = task.num_labels;
+    options.average = task.average;
     options.torchmetrics = metrics::TorchMetrics::k1_4_3;
     return options;
   };
-  return metrics::MetricCollection(std::vector<std::shared_ptr<const metrics::Metric>>{
+  using Metrics = std::vector<std::shared_ptr<const metrics::Metric>>;
+  if (task.multi_label) {
+    using F1 = metrics::MultilabelF1Score;
+    using Accuracy = metrics::MultilabelAccuracy;
+    return metrics::MetricCollection(Metrics{std::make_shared<F1>(set(F1::Options())),
+                                             std::make_shared<Accuracy>(set(Accuracy::Options()))});
+  }
+  return metrics::MetricCollection(Metrics{
       std::make_shared<metrics::MulticlassF1Score>(set(metrics::MulticlassF1Score::Options())),
       std::make_shared<metrics::MulticlassAccuracy>(set(metrics::MulticlassAccuracy::Options()))});
 }
@@ -109,6 +116,8 @@ void ClassificationOptions::describe(config::Fields& f) {
     "balanced: weigh classes by inverse frequency in the training data");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
   f.check("label_smoothing", label_smoothing >= 0 && label_smoothing < 1, "in [0, 1)");
+  f("multi_label", multi_label,
+    "rows may have several classes: binary cross-entropy of each; the dataset says so too");
   f("init_from", init_from,
     "checkpoints whose encoder starts a part of the model, e.g. audio: PATH");
   f("freeze", freeze, "parts of the model that are not trained");
@@ -129,9 +138,9 @@ Classification::Classification(Options options) : options_(std::move(options)) {
                         "name a child of the model, e.g. audio or text");
     }
   }
-  const metrics::MetricCollection metrics =
-      options_.metrics.is_set() ? *config::build(options_.metrics, "task.metrics")
-                                : f1_and_accuracy(options_.num_labels, options_.average);
+  const metrics::MetricCollection metrics = options_.metrics.is_set()
+                                                ? *config::build(options_.metrics, "task.metrics")
+                                                : f1_and_accuracy(options_);
   for (int i = 0; i < kStages; ++i) {
     metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
@@ -144,30 +153,54 @@ void Classification::setup(const data::Dataset& dataset) {
                                   options_.num_labels, classes, fmt::join(dataset.classes(), ", ")),
                       fmt::format("write num_labels={} or mend dataset.classes", classes));
   }
-  if (options_.class_weights != ClassWeights::kBalanced) return;
+  if (dataset.multi_label() != options_.multi_label) {
+    throw ConfigError(
+        fmt::format("task.multi_label is {}, but the dataset's rows have {}", options_.multi_label,
+                    dataset.multi_label() ? "several classes" : "one class each"),
+        "set task.multi_label and dataset.multi_label alike");
+  }
+  if (options_.class_weights == ClassWeights::kBalanced) weigh(dataset);
+}
+
+/// Single labels: rows / (classes * rows of the class), as scikit-learn's "balanced". Several: rows
+/// without the class / rows with it, for the rows that have it (the pos_weight of PyTorch).
+void Classification::weigh(const data::Dataset& dataset) {
   const std::vector<std::int64_t> counts = dataset.class_counts();
   double total = 0;
   for (const std::int64_t count : counts) total += static_cast<double>(count);
+  const auto labelled = static_cast<double>(dataset.size() - dataset.unlabelled());
   weights_ = torch::ones({options_.num_labels});
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] > 0) {
-      weights_.data_ptr<float>()[i] = static_cast<float>(
-          total / (static_cast<double>(options_.num_labels) * static_cast<double>(counts[i])));
-    }
+    if (counts[i] == 0) continue;
+    const auto count = static_cast<double>(counts[i]);
+    const double weight = options_.multi_label
+                              ? (labelled - count) / count
+                              : total / (static_cast<double>(options_.num_labels) * count);
+    weights_.data_ptr<float>()[i] = static_cast<float>(weight);
   }
+}
+
+at::Tensor Classification::training_loss(const at::Tensor& logits, const at::Tensor& label,
+                                         bool train) const {
+  namespace functional = torch::nn::functional;
+  const double smoothing = train ? options_.label_smoothing : 0.0;
+  if (options_.multi_label) {
+    auto options = functional::BinaryCrossEntropyWithLogitsFuncOptions();
+    if (train && weights_.defined()) options.pos_weight(weights_);
+    const at::Tensor target = label * (1.0 - smoothing) + smoothing / 2.0;
+    return functional::binary_cross_entropy_with_logits(logits, target, options);
+  }
+  auto options = functional::CrossEntropyFuncOptions().label_smoothing(smoothing);
+  if (train && weights_.defined()) options.weight(weights_);
+  return functional::cross_entropy(logits, label, options);
 }
 
 at::Tensor Classification::step(const data::Batch& batch, Stage stage) {
   const at::Tensor logits = model_->forward(batch);
-  namespace functional = torch::nn::functional;
   const at::Tensor& label = batch.at("label");
-  auto options = functional::CrossEntropyFuncOptions();
-  if (stage == Stage::kTrain) {
-    options.label_smoothing(options_.label_smoothing);
-    if (weights_.defined()) options.weight(weights_);
-  }
-  const at::Tensor loss = functional::cross_entropy(logits, label, options);
-  metrics_[slot(stage)].update(logits.detach(), label);
+  const at::Tensor loss = training_loss(logits, label, stage == Stage::kTrain);
+  const at::Tensor target = options_.multi_label ? label.to(torch::kLong) : label;
+  metrics_[slot(stage)].update(logits.detach(), target);
   train::LogOptions whole_epoch;
   whole_epoch.on_step = false;
   whole_epoch.on_epoch = true;

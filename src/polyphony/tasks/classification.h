@@ -21,13 +21,15 @@ struct ClassificationOptions {
   config::Child<metrics::MetricCollection> metrics;
   ClassWeights class_weights = ClassWeights::kNone;
   double label_smoothing = 0.0;
+  bool multi_label = false;
   config::Named<std::string> init_from;
   std::vector<std::string> freeze;
 
   void describe(config::Fields& f);
 };
 
-/// Cross-entropy over single labels, with F1 and accuracy over each epoch.
+/// Cross-entropy over single labels, or binary cross-entropy of each class where a row may have
+/// several, with F1 and accuracy over each epoch.
 class Classification : public train::Task {
  public:
   using Options = ClassificationOptions;
@@ -61,6 +63,9 @@ class Classification : public train::Task {
  private:
   /// Loss of a batch, whose rows enter the stage's metrics.
   at::Tensor step(const data::Batch& batch, train::Stage stage);
+  /// What training takes the gradient of, where `train`; else without weights and smoothing.
+  at::Tensor training_loss(const at::Tensor& logits, const at::Tensor& label, bool train) const;
+  void weigh(const data::Dataset& dataset);
   /// Logs the stage's metrics over all rows since the last reset, and resets them.
   void log_metrics(train::Stage stage);
 

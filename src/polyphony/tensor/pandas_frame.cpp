@@ -199,6 +199,12 @@ PandasFrame read_pandas_pickle(const std::filesystem::path& path) {
     return FrameReader(path).read();
   } catch (const DataError& error) {
     const std::string text = error.what();
+    if (text.find("NDArrayBacked") != std::string::npos) {
+      throw DataError(path.string() +
+                          ": holds a column of dates, categories or pandas' own strings "
+                          "(NDArrayBacked)",
+                      "convert it before writing: frame.astype({column: str})");
+    }
     if (text.starts_with(path.string())) throw;
     throw DataError(path.string() + ": is no DataFrame that pandas wrote, or damaged",
                     "write it again: frame.to_pickle(path)");
