@@ -109,7 +109,7 @@ void KemdyTextOptions::describe(config::Fields& f) {
 
 KEMDy19Text::KEMDy19Text(const Options& options)
     : KemdyDataset(options),
-      words_(options.pretrained_model, options.text_max_length, Cleaning::kReference) {}
+      words_(options.pretrained_model, options.text_max_length, text::Cleaning::kKemdy19) {}
 
 data::Item KEMDy19Text::get(std::int64_t index) const {
   data::Item item;
@@ -137,7 +137,7 @@ KEMDy19::KEMDy19(const Options& options)
     : KemdyDataset(options),
       options_(options),
       speech_(options.pretrained_hubert, options.audio_max_length),
-      words_(options.pretrained_roberta, options.text_max_length, Cleaning::kReference) {}
+      words_(options.pretrained_roberta, options.text_max_length, text::Cleaning::kKemdy19) {}
 
 data::Item KEMDy19::get(std::int64_t index) const {
   data::Item item;
