@@ -123,6 +123,29 @@ TEST(ConsoleCapture, PassesOnAndKeepsWhatIsPrinted) {
   EXPECT_EQ(read_file(shown), "to out\nfrom a child\nafter\n");
 }
 
+TEST(ConsoleCapture, OutlivesTheSignalThatStopsTheWholeGroup) {
+  const Scratch scratch;
+  const fs::path file = scratch.path() / "console.log";
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    setpgid(0, 0);
+    {
+      const ConsoleCapture capture(file);
+      // As a batch system does it; the run itself saves its state then.
+      std::signal(SIGTERM, SIG_IGN);
+      kill(0, SIGTERM);
+      usleep(50'000);
+      std::printf("state saved\n");
+    }
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(read_file(file), "state saved\n");
+}
+
 TEST(ConsoleCapture, AKilledProcessSaysItsLastWords) {
   const Scratch scratch;
   const fs::path file = scratch.path() / "console.log";

@@ -33,7 +33,8 @@ Source file_artifact(std::string kind, fs::path path, std::string metadata) {
   };
 }
 
-Source figure_artifact(std::string kind, std::string name, fs::path directory, std::string data) {
+Source figure_artifact(std::string kind, std::string name, const fs::path& directory,
+                       std::string data) {
   Artifact artifact;
   artifact.path = directory / (name + ".json");
   artifact.kind = std::move(kind);

@@ -12,7 +12,7 @@ namespace polyphony::record {
 Source file_artifact(std::string kind, std::filesystem::path path, std::string metadata = "");
 /// Writes a figure's data to DIRECTORY/NAME.json and records it with the file's hash.
 /// @param name  e.g. "test/confusion_matrix"; @param data  JSON
-Source figure_artifact(std::string kind, std::string name, std::filesystem::path directory,
+Source figure_artifact(std::string kind, std::string name, const std::filesystem::path& directory,
                        std::string data);
 
 }  // namespace polyphony::record

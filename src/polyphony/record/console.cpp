@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -44,14 +45,23 @@ pid_t start_tee(int input, int output, const std::string& file) {
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  // -i: Ctrl-C is for the run, which has things to say after it. -p: a reader that goes away does
-  // not end the file.
-  std::array<std::string, 5> arguments = {"tee", "-i", "-p", "-a", file};
-  std::array<char*, 6> argv{};
+  // Whatever ends the run (Ctrl-C, a batch system's SIGTERM to the whole group), tee stays until
+  // the run has said its last: it ends with the pipe. -p: a reader that goes away does not end the
+  // file.
+  sigset_t kept_off;
+  sigemptyset(&kept_off);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&kept_off, signal);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &kept_off);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  std::array<std::string, 4> arguments = {"tee", "-p", "-a", file};
+  std::array<char*, 5> argv{};
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](std::string& argument) { return argument.data(); });
   pid_t child = 0;
-  const int failed = posix_spawnp(&child, "tee", &actions, nullptr, argv.data(), environ);
+  const int failed = posix_spawnp(&child, "tee", &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return failed == 0 ? child : 0;
 }

@@ -30,7 +30,7 @@ std::string csv_line(const std::vector<std::string>& cells) {
 
 }  // namespace
 
-CsvLog::CsvLog(std::filesystem::path directory, std::string prefix)
+CsvLog::CsvLog(const std::filesystem::path& directory, std::string prefix)
     : path_(directory / "metrics.csv"), prefix_(std::move(prefix)) {
   make_directory(directory);
   if (std::filesystem::exists(path_)) {  // a version that was named: goes on with its rows

@@ -14,7 +14,7 @@ namespace polyphony::record {
 class CsvLog : public Sink {
  public:
   /// @param directory  made where absent; @param prefix  put before names, with "-"; may be empty
-  CsvLog(std::filesystem::path directory, std::string prefix);
+  CsvLog(const std::filesystem::path& directory, std::string prefix);
   std::string name() const override { return "CSVLogger"; }
   void log(const Row& row) override;
   void log_hyper_parameters(const config::Node& values) override;

@@ -90,7 +90,7 @@ fs::path MlflowLog::experiment_directory() {
     return entry.path();
   }
   experiment_id_ = random_digits("123456789", 1) + random_digits("0123456789", 17);
-  const fs::path path = options_.directory / experiment_id_;
+  fs::path path = options_.directory / experiment_id_;
   const std::int64_t time = milliseconds(now());
   config::Node meta = config::Node::map();
   meta.set("artifact_location",

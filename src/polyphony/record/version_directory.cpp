@@ -41,12 +41,12 @@ fs::path version_directory(const fs::path& save_dir, const std::string& name,
   const fs::path root = name.empty() ? save_dir : save_dir / name;
   make_directory(root);
   if (version) {
-    const fs::path path = root / (number(*version) ? "version_" + *version : *version);
+    fs::path path = root / (number(*version) ? "version_" + *version : *version);
     make_directory(path);
     return path;
   }
   for (;;) {
-    const fs::path path = root / fmt::format("version_{}", next_version(root));
+    fs::path path = root / fmt::format("version_{}", next_version(root));
     std::error_code error;
     if (fs::create_directory(path, error)) return path;
     if (error) {
