@@ -265,9 +265,10 @@ void WandbLog::log(const Row& row) {
 void WandbLog::log_hyper_parameters(const config::Node& values) {
   if (!values.is_map()) return;
   wandb::Record record;
+  wandb::Config& update = *record.mutable_config();
   for (const auto& [key, value] : values.entries()) {
     const std::string name = config::python_str(key);
-    add_item(record.mutable_config()->mutable_update(), name, config::to_json(value));
+    add_item(update.mutable_update(), name, config::to_json(value));
     std::erase_if(config_, [&name](const auto& known) { return known.first == name; });
     config_.emplace_back(name, value);
   }
@@ -334,9 +335,8 @@ void WandbLog::finish(State state, const std::string& error) {
     log_console({&line, 1});
   }
   wandb::Record summary;
-  for (const auto& [name, json] : summary_) {
-    add_item(summary.mutable_summary()->mutable_update(), name, json);
-  }
+  wandb::Summary& values = *summary.mutable_summary();  // a record says what it is, empty too
+  for (const auto& [name, json] : summary_) add_item(values.mutable_update(), name, json);
   write(summary);
   write_summary();
   write_metadata(run_, to_string(state));
