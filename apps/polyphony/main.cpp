@@ -19,6 +19,7 @@
 #include "experiment.h"
 #include "hub.h"
 #include "runs.h"
+#include "tokenize.h"
 
 namespace {
 
@@ -55,6 +56,7 @@ void add_commands(CLI::App& app) {
   polyphony::app::add_hub_commands(app);
   polyphony::app::add_runs_commands(app);
   polyphony::app::add_board_command(app);
+  polyphony::app::add_tokenize_command(app);
   add_list(app);
   const std::string completion =
       "install=SHELL or uninstall=SHELL: text to evaluate in bash, zsh or fish";
