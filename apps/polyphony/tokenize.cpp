@@ -41,9 +41,8 @@ void tokenize(const TokenizeArguments& arguments) {
   wanted.wanted = hub::tokenizer_files();
   const auto tokenizer =
       text::Tokenizer::from_pretrained(hub::snapshot(arguments.tokenizer, wanted));
-  const text::EncodeOptions options = arguments.length > 0
-                                          ? tokenizer.options_of_length(arguments.length)
-                                          : tokenizer.options();
+  const text::EncodeOptions options =
+      arguments.length > 0 ? tokenizer.options_of_length(arguments.length) : tokenizer.options();
   for (const std::string& given : arguments.texts)
     print_tokens(tokenizer.encode(given, options), tokenizer);
 }
