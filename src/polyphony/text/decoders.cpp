@@ -267,7 +267,7 @@ Make make() {
 }  // namespace
 
 std::unique_ptr<Decoder> read_decoder(const JsonReader& json) {
-  static const std::map<std::string, Make> kinds = {
+  static const std::map<std::string, Make> kKinds = {
       {"BPEDecoder", make<Bpe>()},
       {"ByteLevel", make<ByteLevel>()},
       {"WordPiece", make<WordPiece>()},
@@ -279,7 +279,7 @@ std::unique_ptr<Decoder> read_decoder(const JsonReader& json) {
       {"CTC", make<Ctc>()},
       {"Sequence", make<Sequence>()},
   };
-  return read_kind(json, kinds, "decoder");
+  return read_kind(json, kKinds, "decoder");
 }
 
 }  // namespace polyphony::text

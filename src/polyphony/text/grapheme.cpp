@@ -60,20 +60,13 @@ std::size_t grapheme_end(std::string_view text, std::size_t at) {
   while (end < text.size()) {
     next = point_at(text, end);
     const int right = break_of(next.value);
-    bool joins = false;
-    if (left == U_GCB_CR) {
-      joins = right == U_GCB_LF;
-    } else if (is_control(left) || is_control(right)) {
-      joins = false;
-    } else if (joins_hangul(left, right) || right == U_GCB_EXTEND || right == U_GCB_ZWJ ||
-               right == U_GCB_SPACING_MARK || left == U_GCB_PREPEND) {
-      joins = true;
-    } else if (joined_pictograph && is_pictograph(next.value)) {
-      joins = true;
-    } else if (odd_flag && right == U_GCB_REGIONAL_INDICATOR) {
-      joins = true;
-    } else if (linked && links(next.value, U_INSC_CONSONANT)) {
-      joins = true;
+    bool joins = left == U_GCB_CR && right == U_GCB_LF;
+    if (!is_control(left) && !is_control(right)) {
+      joins = joins_hangul(left, right) || right == U_GCB_EXTEND || right == U_GCB_ZWJ ||
+              right == U_GCB_SPACING_MARK || left == U_GCB_PREPEND ||
+              (joined_pictograph && is_pictograph(next.value)) ||
+              (odd_flag && right == U_GCB_REGIONAL_INDICATOR) ||
+              (linked && links(next.value, U_INSC_CONSONANT));
     }
     if (!joins) return end;
     joined_pictograph = pictograph && right == U_GCB_ZWJ;

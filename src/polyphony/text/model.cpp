@@ -24,13 +24,13 @@ Vocabulary read_vocabulary(const JsonReader& json) {
 
 std::unique_ptr<Model> read_model(const JsonReader& json) {
   using Make = std::function<std::unique_ptr<Model>(const JsonReader&)>;
-  static const std::map<std::string, Make> kinds = {
+  static const std::map<std::string, Make> kKinds = {
       {"WordPiece", make_word_piece},
       {"BPE", make_bpe},
       {"Unigram", make_unigram},
       {"WordLevel", make_word_level},
   };
-  if (json.find("type")) return read_kind(json, kinds, "model");
+  if (json.find("type")) return read_kind(json, kKinds, "model");
   if (json.find("merges")) return make_bpe(json);
   if (json.find("max_input_chars_per_word")) return make_word_piece(json);
   return json.at("vocab").is_array() ? make_unigram(json) : make_word_level(json);

@@ -195,7 +195,7 @@ Make make() {
 }
 
 const std::map<std::string, Make>& kinds() {
-  static const std::map<std::string, Make> all = {
+  static const std::map<std::string, Make> kAll = {
       {"BertNormalizer", make<Bert>()},
       {"NFC", make<UnicodeForm<Decomposition::kCanonical, true>>()},
       {"NFD", make<UnicodeForm<Decomposition::kCanonical, false>>()},
@@ -211,7 +211,7 @@ const std::map<std::string, Make>& kinds() {
       {"ByteLevel", make<ByteLevel>()},
       {"Sequence", make<Sequence>()},
   };
-  return all;
+  return kAll;
 }
 
 /// GPT-2's alphabet: printable bytes of Latin-1 stand for themselves, the others for U+0100 and on.

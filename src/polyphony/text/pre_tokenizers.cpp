@@ -337,7 +337,7 @@ Make make() {
 }  // namespace
 
 std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonReader& json) {
-  static const std::map<std::string, Make> kinds = {
+  static const std::map<std::string, Make> kKinds = {
       {"BertPreTokenizer", make<Bert>()},
       {"ByteLevel", make<ByteLevel>()},
       {"Whitespace", make<Whitespace>()},
@@ -350,7 +350,7 @@ std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonReader& json) {
       {"FixedLength", make<FixedLength>()},
       {"Sequence", make<Sequence>()},
   };
-  return read_kind(json, kinds, "pre_tokenizer");
+  return read_kind(json, kKinds, "pre_tokenizer");
 }
 
 }  // namespace polyphony::text
