@@ -20,3 +20,5 @@ find_library(GLOO_LIBRARY gloo REQUIRED)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 # Debian's bundle of d3, which the dashboard's page draws with.
 find_file(D3_SCRIPT d3.min.js PATHS /usr/share/nodejs/d3/dist NO_DEFAULT_PATH REQUIRED)
+# The one that LibTorch itself links; only its headers come on top.
+find_library(DNNL_LIBRARY dnnl REQUIRED)

@@ -2,13 +2,22 @@
 
 #include <memory>
 
+#include <ATen/autocast_mode.h>
 #include <torch/nn.h>
+
+#include <polyphony/nn/dropout.h>
+#include <polyphony/nn/product.h>
 
 namespace polyphony::models {
 namespace {
 
 torch::nn::Conv1d projection(std::int64_t from, std::int64_t to) {
   return torch::nn::Conv1d(torch::nn::Conv1dOptions(from, to, 3).padding(1));
+}
+
+/// bfloat16 where torch.autocast is on, for the products of many rows.
+at::ScalarType product_type() {
+  return at::autocast::is_cpu_enabled() ? at::kBFloat16 : at::kFloat;
 }
 
 void describe_rate(config::Fields& f, const char* name, double& rate, const char* doc) {
@@ -69,16 +78,24 @@ MultiModalTransformer::MultiModalTransformer(const MultiModalTransformerOptions&
 
 at::Tensor MultiModalTransformer::forward(const at::Tensor& audio, const at::Tensor& audio_mask,
                                           const at::Tensor& text, const at::Tensor& text_mask) {
-  at::Tensor a = audio_encoder_->forward(audio.transpose(1, 2)).transpose(1, 2);
-  at::Tensor t = text_encoder_->forward(text.transpose(1, 2)).transpose(1, 2);
-  a = audio_text_->forward(a, t, text_mask);
-  t = text_audio_->forward(t, a, audio_mask);
-  a = audio_self_->forward(a, a, audio_mask);
-  t = text_self_->forward(t, t, text_mask);
-  const at::Tensor first = torch::cat({a.select(1, 0), t.select(1, 0)}, 1);
-  const at::Tensor hidden =
-      torch::dropout(at::relu(fc1_->forward(first)), out_dropout_, is_training());
-  return out_layer_->forward(first + fc2_->forward(hidden));
+  // The functions of nn choose their types themselves.
+  const at::ScalarType type = product_type();
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
+  const auto encode = [&](torch::nn::Conv1d& encoder, const at::Tensor& x, const at::Tensor& mask) {
+    const nn::Layout layout = nn::pack(mask, x.size(0), x.size(1));
+    const at::Tensor windows = nn::gather_windows(x.to(torch::kFloat), layout).to(type);
+    return nn::Rows{nn::linear(windows, encoder->weight.flatten(1), encoder->bias), layout};
+  };
+  nn::Rows a = encode(audio_encoder_, audio, audio_mask);
+  nn::Rows t = encode(text_encoder_, text, text_mask);
+  a.values = audio_text_->forward(a, t);
+  t.values = text_audio_->forward(t, a);
+  const at::Tensor first =
+      torch::cat({audio_self_->forward_first(a), text_self_->forward_first(t)}, 1);
+  const at::Tensor hidden = nn::relu_dropout(nn::linear(first, fc1_->weight, fc1_->bias),
+                                             nn::DropoutMask::draw_if(is_training(), out_dropout_));
+  const at::Tensor out = first + nn::linear(hidden, fc2_->weight, fc2_->bias);
+  return nn::linear(out, out_layer_->weight, out_layer_->bias);
 }
 
 }  // namespace polyphony::models

@@ -6,14 +6,10 @@
 #include <torch/nn/module.h>
 #include <torch/nn/modules/container/modulelist.h>
 
-namespace polyphony::nn {
+#include <polyphony/nn/packed.h>
+#include <polyphony/nn/positions.h>
 
-/// How positions enter a cross-modal transformer. Kept apart because the two published forms of the
-/// multimodal transformer, which share all parameter names, differ in it.
-enum class PositionForm {
-  kSinusoidal,  ///< the form of January 2024: fairseq's table, added after scaling
-  kRotary,      ///< the later form: each head's neighbouring pairs are turned, before scaling
-};
+namespace polyphony::nn {
 
 struct CrossModalTransformerOptions {
   std::int64_t model_dims = 64;
@@ -28,6 +24,12 @@ struct CrossModalTransformerOptions {
   bool scale_embedding = true;  ///< multiply by sqrt(model_dims) on entry
 };
 
+/// The rows of a packed batch.
+struct Rows {
+  at::Tensor values;  ///< float32 or bfloat16 [rows, model_dims]
+  Layout layout;
+};
+
 /// One modality attends to another (or to itself). All layers start equal, and all read the same
 /// key. Parameters: layers.N.transformer.{layer_norm,attn},
 /// layers.N.feed_forward.{layer_norm,feed_forwardM}.
@@ -38,28 +40,26 @@ class CrossModalTransformer : public torch::nn::Module {
   /// @param query  float [batch, positions, model_dims]
   /// @param key    float [batch, key positions, model_dims]
   /// @param key_padding_mask  bool [batch, key positions], true where padding; undefined: none. A
-  /// row
-  ///   that is all padding gives attention 0 instead of NaN.
+  ///   row that is all padding gives attention 0 instead of NaN.
   /// @return float [batch, positions, model_dims]
   at::Tensor forward(const at::Tensor& query, const at::Tensor& key,
                      const at::Tensor& key_padding_mask);
 
+  /// The same without the rows that are padding, which influence nothing. Items of both agree.
+  /// @return [query rows, model_dims], of the values' type
+  at::Tensor forward(const Rows& query, const Rows& key);
+  /// x attends to itself, for position 0 of each item alone: other positions of the query reach
+  /// neither it nor the keys, which are the same in all layers. @return float32 [items, model_dims]
+  at::Tensor forward_first(const Rows& x);
+
  private:
-  at::Tensor embed(const at::Tensor& x) const;
+  at::Tensor embed(const Rows& x);
+  template <class Attend>
+  at::Tensor run_layers(const at::Tensor& query, const Attend& attend);
 
   CrossModalTransformerOptions options_;
+  PositionEmbedding positions_;
   torch::nn::ModuleList layers_;
 };
-
-/// Rotary position embedding (Su et al., 2021): the pair (2i, 2i+1) of each head is turned by
-/// position / 10000^(2i / head_dims). @param x  float [batch, positions, heads, head_dims]
-at::Tensor rotate_positions(const at::Tensor& x);
-
-/// fairseq's sinusoidal table for a sequence without padding symbols. Its quirks: sines fill the
-/// first half and cosines the second, and the first position has number 1 (padding index 0, plus
-/// one).
-/// @param marks  float [batch, positions]; a mark of exactly 0 is padding and gets a zero row
-/// @return float [batch, positions, dims]
-at::Tensor sinusoidal_positions(const at::Tensor& marks, std::int64_t dims);
 
 }  // namespace polyphony::nn

@@ -42,4 +42,43 @@ void relu_product(const float* x, const float* f, std::int64_t n, float* out);
 /// out = g factor where y > 0, else 0; out may be g.
 void relu_back(const float* g, const float* y, float factor, std::int64_t n, float* out);
 
+/// out += x; out = x a + b, with a, b as long as x.
+void accumulate(const float* x, std::int64_t n, float* out);
+void affine(const float* x, const float* a, const float* b, std::int64_t n, float* out);
+/// sums += x y.
+void accumulate_product(const float* x, const float* y, std::int64_t n, float* sums);
+/// out += x a; out = x a.
+void accumulate_scaled(const float* x, float a, std::int64_t n, float* out);
+void scale(const float* x, float a, std::int64_t n, float* out);
+float dot(const float* x, const float* y, std::int64_t n);
+
+/// out = x c + swapped(x) s, where neighbours (2i, 2i + 1) swap places. n even.
+void rotate(const float* x, const float* c, const float* s, std::int64_t n, float* out);
+/// Its transpose: out = x c + swapped(x s).
+void rotate_back(const float* x, const float* c, const float* s, std::int64_t n, float* out);
+
+/// Layer norm's centre: out = (x - mean) / sqrt(variance + eps); out may be x.
+/// @return 1 / sqrt(variance + eps)
+float normalize(const float* x, std::int64_t n, float eps, float* out);
+/// Its gradient: out = rstd (g - mean(g) - xhat mean(g xhat)); out may be g.
+void normalize_back(const float* g, const float* xhat, float rstd, std::int64_t n, float* out);
+
+/// x = exp(x - max) / sum, of a row; exact to 2 ulp. n at least 1.
+void softmax(float* x, std::int64_t n);
+/// x = p (x - sum(p x)): the gradient of softmax.
+void softmax_back(const float* p, std::int64_t n, float* x);
+
+/// c[m][n] += sum over k of a[m * a_row + k * a_column] * b[k * ldb + n]; small matrices that fit
+/// the caches. @param n  a multiple of 16; rows of b and c are readable to there
+struct SmallProduct {
+  std::int64_t m, n, k;
+  const float* a;
+  std::int64_t a_row, a_column;
+  const float* b;
+  std::int64_t ldb;
+  float* c;
+  std::int64_t ldc;
+};
+void multiply_small(const SmallProduct& p);
+
 }  // namespace polyphony::nn::floats

@@ -28,4 +28,7 @@ const T& kept(torch::autograd::AutogradContext* context) {
   return static_cast<const Kept<T>&>(*holder).value;
 }
 
+/// Ends a backward pass that kept much: its memory goes at once, not with the graph.
+inline void release(torch::autograd::AutogradContext* context) { context->saved_data.clear(); }
+
 }  // namespace polyphony::nn
