@@ -128,7 +128,9 @@ at::Tensor LogMelEncoder::standardize(const at::Tensor& statistics) {
                            /*eps=*/1e-5, /*cudnn_enabled=*/false);
 }
 
+/// In float32 at any precision of the run: it is small, and its statistics need the digits.
 Encoded LogMelEncoder::encode(const data::Batch& batch) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
   at::Tensor mels = input(batch, "log_mel");
   at::Tensor lengths = input(batch, "log_mel_length");
   if (mels.dim() != 3 || mels.size(2) != options_.mels) {

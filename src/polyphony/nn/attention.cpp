@@ -131,7 +131,6 @@ class Head {
   void backward(const at::Tensor& gradient, const at::Tensor& query_back,
                 const at::Tensor& key_value_back) {
     load_keys();
-    key_.load(data(p_.key_value, first_key_, column_), 2 * p_.dims(), keys_, p_.head_dims());
     value_.load(data(p_.key_value, first_key_, p_.dims() + column_), 2 * p_.dims(), keys_,
                 p_.head_dims());
     value_columns_.load_transposed(value_);

@@ -28,7 +28,7 @@ void ExperimentOptions::describe(config::Fields& f) {
   f.required("run_name", run_name, "name of the run in the record");
   f("seed", seed, "of initialisation, order and dropout");
   f.check("seed", seed >= 0, "at least 0");
-  f("num_threads", num_threads, "threads of LibTorch's kernels; 0: its own choice");
+  f("num_threads", num_threads, "threads of LibTorch's kernels; 0: measured at start");
   f.check("num_threads", num_threads >= 0, "at least 0");
   f.required("dataset", dataset, "the rows");
   f.required("task", task, "model, loss and metrics");

@@ -196,7 +196,7 @@ at::Tensor Classification::training_loss(const at::Tensor& logits, const at::Ten
 }
 
 at::Tensor Classification::step(const data::Batch& batch, Stage stage) {
-  const at::Tensor logits = model_->forward(batch);
+  const at::Tensor logits = model_->forward(batch).to(torch::kFloat);
   const at::Tensor& label = batch.at("label");
   const at::Tensor loss = training_loss(logits, label, stage == Stage::kTrain);
   const at::Tensor target = options_.multi_label ? label.to(torch::kLong) : label;

@@ -31,24 +31,47 @@ void set_generator_state(const at::Tensor& state) {
 
 namespace {
 
-/// OpenBLAS keeps threads of its own, and has read OPENBLAS_NUM_THREADS when it was loaded.
-void set_blas_threads(int threads) {
-  using SetThreads = void (*)(int);
-  if (const auto set =
-          reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) {
-    set(threads);
-  }
+/// A function of OpenBLAS's, where that is the BLAS under LibTorch.
+template <class Function>
+Function* openblas(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
 }
+
+bool measured = false;  // whether the threads in force were chosen by measurement
 
 }  // namespace
 
+void set_threads(const Threads& threads) {
+  at::set_num_threads(threads.kernels);
+  // It keeps threads of its own, and has read OPENBLAS_NUM_THREADS when it was loaded.
+  if (auto* set = openblas<void(int)>("openblas_set_num_threads")) set(threads.blas);
+}
+
+Threads current_threads() {
+  Threads threads;
+  threads.kernels = at::get_num_threads();
+  threads.blas = threads.kernels;
+  if (auto* get = openblas<int()>("openblas_get_num_threads")) threads.blas = get();
+  return threads;
+}
+
 void set_up_compute(int threads, Determinism determinism) {
-  if (threads > 0) {
-    at::set_num_threads(threads);
-    set_blas_threads(threads);
+  static const int most = at::get_num_threads();  // before anybody lowers it
+  measured = threads == 0;
+  if (measured) {
+    measure_threads(most);
+  } else {
+    set_threads({threads, threads});
   }
   at::globalContext().setDeterministicAlgorithms(determinism != Determinism::kOff,
                                                  determinism == Determinism::kWarn);
+}
+
+bool resume_threads(const Threads& threads) {
+  const Threads before = current_threads();
+  if (!measured || (before.kernels == threads.kernels && before.blas == threads.blas)) return false;
+  set_threads(threads);
+  return true;
 }
 
 namespace {
@@ -63,8 +86,15 @@ const char* kernels() {
 }  // namespace
 
 std::string describe_compute() {
-  return fmt::format("LibTorch {}, {} kernels, oneDNN {}, {} threads", TORCH_VERSION, kernels(),
-                     at::globalContext().hasMKLDNN() ? "on" : "absent", at::get_num_threads());
+  const Threads threads = current_threads();
+  std::string line =
+      fmt::format("LibTorch {}, {} kernels, oneDNN {}, {} thread{}{}", TORCH_VERSION, kernels(),
+                  at::globalContext().hasMKLDNN() ? "on" : "absent", threads.kernels,
+                  threads.kernels == 1 ? "" : "s", measured ? " (measured)" : "");
+  if (auto* core = openblas<char*()>("openblas_get_corename")) {
+    line += fmt::format(", OpenBLAS {} with {}", core(), threads.blas);
+  }
+  return line;
 }
 
 }  // namespace polyphony::tensor

@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <polyphony/tensor/threads.h>
+
 namespace polyphony::tensor {
 
 /// Seeds the generator that initialisation and dropout draw from.
@@ -16,10 +18,16 @@ at::Tensor generator_state();
 void set_generator_state(const at::Tensor& state);
 
 enum class Determinism { kOff, kOn, kWarn };
-/// Threads of LibTorch's kernels (0: leave as it is) and whether to refuse irreproducible
-/// operations, or to warn of them.
+/// Threads of LibTorch's kernels (0: those that `measure_threads` finds fastest) and whether to
+/// refuse irreproducible operations, or to warn of them.
 void set_up_compute(int threads, Determinism determinism);
-/// One line: LibTorch version, kernels in use, threads.
+void set_threads(const Threads& threads);
+/// Those in force.
+Threads current_threads();
+/// A resumed run computes with the threads that were measured when it began; does nothing where
+/// `set_up_compute` was given a number. @return whether the number changed
+bool resume_threads(const Threads& threads);
+/// One line: LibTorch version, kernels in use, threads and whether they were measured.
 std::string describe_compute();
 
 }  // namespace polyphony::tensor

@@ -56,6 +56,22 @@ Value own_state(Trainer& trainer) {
   return state;
 }
 
+Value threads_in_force() {
+  const tensor::Threads threads = tensor::current_threads();
+  Value state = Value::dict();
+  state.set("kernels", Value(std::int64_t{threads.kernels}));
+  state.set("blas", Value(std::int64_t{threads.blas}));
+  return state;
+}
+
+/// @param state  null in checkpoints of before threads were measured
+void restore_threads(const Value* state) {
+  if (state == nullptr) return;
+  const tensor::Threads threads = {static_cast<int>(state->at("kernels").as_int()),
+                                   static_cast<int>(state->at("blas").as_int())};
+  if (tensor::resume_threads(threads)) fmt::print("as before: {}\n", tensor::describe_compute());
+}
+
 void restore_gradients(Trainer& trainer, const Value& gradients) {
   for (const auto& [name, parameter] : trainer.task().parameters()) {
     const Value* saved = gradients.find(name);
@@ -87,6 +103,7 @@ Value dump_checkpoint(Trainer& trainer, Contents contents) {
     checkpoint.set("lr_schedulers", std::move(schedules));
     Value exact = Value::dict();
     exact.set("position", position_of(trainer.progress()));
+    exact.set("threads", threads_in_force());
     exact.set("ranks", trainer.strategy().gather(own_state(trainer)));
     checkpoint.set(kExact, std::move(exact));
   }
@@ -129,6 +146,7 @@ at::Tensor restore_training_state(Trainer& trainer, const Value& checkpoint, con
     trainer.progress() = progress_of(checkpoint);
     return {};
   }
+  restore_threads(exact->find("threads"));
   trainer.progress() = progress_at(exact->at("position"));
   const std::vector<Value>& ranks = exact->at("ranks").items();
   const auto rank = static_cast<std::size_t>(trainer.strategy().rank());
