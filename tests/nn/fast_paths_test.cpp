@@ -155,6 +155,7 @@ TEST(Threads, DoNotChangeABit) {
   CrossModalTransformerOptions options;
   options.model_dims = 64;
   options.attn_dropout = options.relu_dropout = options.res_dropout = options.emb_dropout = 0.3;
+  at::manual_seed(14);
   CrossModalTransformer network(options);
   const at::Tensor x = at::randn({16, 33, 64});
   const Layout layout = pack(padding_of(Mask::kNone, 33), 16, 33);
@@ -187,6 +188,7 @@ TEST(CrossModalDropout, TwoForwardsOfOneGeneratorStateAgreeAndDifferFromTheNext)
   CrossModalTransformerOptions options;
   options.model_dims = 32;
   options.attn_dropout = options.relu_dropout = options.res_dropout = options.emb_dropout = 0.3;
+  at::manual_seed(13);
   CrossModalTransformer network(options);
   const at::Tensor x = at::randn({2, 9, 32});
   const auto run = [&] {
@@ -212,9 +214,9 @@ TEST(CrossModalDropout, GradientsFollowTheMasks) {
   CrossModalTransformerOptions options;
   options.model_dims = 32;
   options.attn_dropout = options.relu_dropout = options.res_dropout = options.emb_dropout = 0.3;
+  at::manual_seed(12);
   CrossModalTransformer network(options);
   const at::Tensor x = at::randn({3, 11, 32}).requires_grad_(true);
-  const at::Tensor direction = at::randn(x.sizes());
   const Layout layout = pack(padding_of(Mask::kPadded, 11), 3, 11);
   for (const bool first : {false, true}) {
     const at::Tensor weights = at::randn({first ? 3 : layout->rows(), 32});
@@ -226,13 +228,14 @@ TEST(CrossModalDropout, GradientsFollowTheMasks) {
     };
     x.mutable_grad().reset();
     value(x).backward();
-    const double slope = (x.grad() * direction).sum().item<double>();
+    const auto slope = x.grad().norm().item<double>();
     const at::NoGradGuard no_grad;
-    constexpr double kStep = 1e-3;
+    const at::Tensor direction = x.grad() / slope;
+    constexpr double kStep = 1e-2;
     const double measured =
         ((value(x + direction * kStep) - value(x - direction * kStep)) / (2 * kStep))
             .item<double>();
-    EXPECT_NEAR(measured, slope, 0.03 * std::abs(slope) + 0.05) << first;
+    EXPECT_NEAR(measured, slope, 0.03 * slope) << first;
   }
 }
 
