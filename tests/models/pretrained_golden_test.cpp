@@ -203,6 +203,27 @@ TEST(GoldenPretrained, StateHasTheNamesAndShapesOfTransformers) {
   EXPECT_GT(checked, 0);
 }
 
+// Transformers' Trainer decays what is neither a bias nor of a torch.nn.LayerNorm.
+TEST(GoldenPretrained, LayerNormsAndBiasesAreToldFromWhatIsDecayed) {
+  int checked = 0;
+  for (const HfCase& one : load_cases()) {
+    const auto model = model_of(one.folder);
+    const auto modules = model->named_modules("", /*include_self=*/false);
+    std::vector<std::string> decayed;
+    for (const auto& item : model->named_parameters()) {
+      const std::string owner = item.key().substr(0, item.key().rfind('.'));
+      const bool norm =
+          modules.contains(owner) && modules[owner]->name().find("LayerNorm") != std::string::npos;
+      if (!norm && item.key().find("bias") == std::string::npos) decayed.push_back(item.key());
+    }
+    EXPECT_THAT(decayed, testing::UnorderedElementsAreArray(
+                             one.facts.at("decay_parameters").get<std::vector<std::string>>()))
+        << one.name;
+    ++checked;
+  }
+  EXPECT_GT(checked, 0);
+}
+
 /// AdamW with decay on the parameters that the reference decays, which clips at norm 1.
 class Finetuning {
  public:

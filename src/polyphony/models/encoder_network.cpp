@@ -39,7 +39,9 @@ void EncoderNetwork::run_layers(at::Tensor x, const EncodeOptions& options,
     if (options.hidden_states) output.hidden_states.push_back(x);
     if (skip(i)) continue;
     nn::TransformerLayer& layer = *layers_[static_cast<std::size_t>(i)];
-    const auto run = [&layer, bias](const at::Tensor& in) { return layer.forward(in, bias); };
+    const auto run = [&layer, bias, type = options.type](const at::Tensor& in) {
+      return layer.forward(in, bias, type);
+    };
     x = checkpointing_ && is_training() ? nn::checkpoint(run, x) : run(x);
   }
   if (wanted == config_.num_hidden_layers) x = finish(x);

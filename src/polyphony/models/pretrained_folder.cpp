@@ -9,6 +9,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/hub/snapshot.h>
 #include <polyphony/tensor/archive.h>
 
 namespace polyphony::models {
@@ -94,11 +95,7 @@ TensorMap read_shards(const fs::path& index) {
 
 }  // namespace
 
-fs::path pretrained_folder(const std::string& name) {
-  if (fs::is_directory(name)) return name;
-  throw DataError(fmt::format("no folder '{}' with a pretrained model", name),
-                  "give a folder with config.json and model.safetensors or pytorch_model.bin");
-}
+fs::path pretrained_folder(const std::string& name) { return hub::snapshot(name); }
 
 TensorMap read_weights(const fs::path& folder) {
   TensorMap weights;

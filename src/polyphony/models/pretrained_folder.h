@@ -7,8 +7,8 @@
 
 namespace polyphony::models {
 
-/// The folder of a pretrained model: a local folder is itself, another name is asked of the hub.
-/// @throws DataError saying what was looked for
+/// The folder of a pretrained model: a local folder is itself, another name is asked of the hub and
+/// its cache. @throws as hub::snapshot
 std::filesystem::path pretrained_folder(const std::string& name);
 
 /// The weights of a folder in Hugging Face's layout: model.safetensors, its shards

@@ -1,5 +1,6 @@
 #include <polyphony/models/sequence_classifier.h>
 
+#include <ATen/autocast_mode.h>
 #include <fmt/format.h>
 #include <torch/nn.h>
 
@@ -54,8 +55,7 @@ void SequenceClassifierOptions::describe(config::Fields& f) {
 }
 
 SequenceClassifier::SequenceClassifier(const Options& options)
-    : config_(config_of(pretrained_folder(name_of(options)), options)),
-      folder_(pretrained_folder(name_of(options))) {
+    : folder_(pretrained_folder(name_of(options))), config_(config_of(folder_, options)) {
   make_parts();
   if (options.weights == InitialWeights::kRandom) {
     draw_weights(*this, config_);
@@ -139,6 +139,9 @@ Classified SequenceClassifier::classify(const EncoderInput& input, const EncodeO
 at::Tensor SequenceClassifier::forward(const data::Batch& batch) {
   EncodeOptions options;
   options.padding = Padding::kTrim;
+  if (at::autocast::is_cpu_enabled()) options.type = at::kBFloat16;
+  // Autocast of LibTorch 1.13.1 fails at layer norms: the layers choose for themselves.
+  const c10::impl::ExcludeDispatchKeyGuard chosen(c10::DispatchKey::AutocastCPU);
   return classify(encoder_input(batch, config_), options).logits;
 }
 

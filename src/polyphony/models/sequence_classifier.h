@@ -74,8 +74,8 @@ class SequenceClassifier : public Model {
   at::Tensor head(const EncoderOutput& encoded) const;
   at::Tensor speech_head(const EncoderOutput& encoded) const;
 
-  PretrainedConfig config_;
   std::filesystem::path folder_;  ///< where the weights came from; empty: nowhere
+  PretrainedConfig config_;
   LoadReport report_;
   std::shared_ptr<EncoderNetwork> encoder_;
   at::Tensor layer_weights_;           ///< speech, weighted layer sum: float [layers + 1]

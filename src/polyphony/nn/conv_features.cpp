@@ -50,9 +50,11 @@ ConvFeatures::ConvFeatures(const ConvFeaturesOptions& options) : options_(option
     layer.weight =
         conv.register_parameter("weight", torch::empty({shape.dims, inputs, shape.kernel}));
     if (options.bias) layer.bias = conv.register_parameter("bias", torch::empty({shape.dims}));
-    if (options.norm == FeatureNorm::kLayer || i == 0) {
+    if (options.norm == FeatureNorm::kLayer) {
       layer.norm =
           part.register_module("layer_norm", std::make_shared<LayerNorm>(shape.dims, kNormEps));
+    } else if (i == 0) {
+      layer.group = part.register_module("layer_norm", std::make_shared<GroupNorm>(shape.dims));
     }
     layers_.push_back(layer);
     inputs = shape.dims;
@@ -62,8 +64,8 @@ ConvFeatures::ConvFeatures(const ConvFeaturesOptions& options) : options_(option
 at::Tensor ConvFeatures::run(const Layer& layer, const ConvLayer& shape,
                              const at::Tensor& x) const {
   at::Tensor y = at::conv1d(x, layer.weight, layer.bias, shape.stride);
-  if (layer.norm != nullptr && options_.norm == FeatureNorm::kGroup) {
-    y = at::group_norm(y, shape.dims, layer.norm->weight, layer.norm->bias, kNormEps);
+  if (layer.group != nullptr) {
+    y = at::group_norm(y, shape.dims, layer.group->weight, layer.group->bias, kNormEps);
   } else if (layer.norm != nullptr) {
     y = layer.norm->forward(y.transpose(1, 2)).transpose(1, 2);
   }

@@ -52,9 +52,10 @@ class ConvFeatures : public torch::nn::Module {
 
  private:
   struct Layer {
-    at::Tensor weight;                ///< float [dims, inputs, kernel]
-    at::Tensor bias;                  ///< float [dims]; may be undefined
-    std::shared_ptr<LayerNorm> norm;  ///< null: none
+    at::Tensor weight;                 ///< float [dims, inputs, kernel]
+    at::Tensor bias;                   ///< float [dims]; may be undefined
+    std::shared_ptr<LayerNorm> norm;   ///< over a frame's channels; null: none
+    std::shared_ptr<GroupNorm> group;  ///< each channel over time; null: none
   };
   at::Tensor run(const Layer& layer, const ConvLayer& shape, const at::Tensor& x) const;
 

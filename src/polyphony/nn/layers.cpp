@@ -44,7 +44,10 @@ Linear::Linear(std::int64_t inputs, std::int64_t outputs) {
   bias = register_parameter("bias", torch::empty({outputs}));
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+at::Tensor Linear::forward(const at::Tensor& x) const {
+  if (x.scalar_type() != at::kBFloat16) return at::linear(x, weight, bias);
+  return at::linear(x, weight.to(at::kBFloat16), bias.to(at::kBFloat16));
+}
 
 LayerNorm::LayerNorm(std::int64_t dims, double eps) : eps_(eps) {
   weight = register_parameter("weight", torch::ones({dims}));
@@ -53,6 +56,11 @@ LayerNorm::LayerNorm(std::int64_t dims, double eps) : eps_(eps) {
 
 at::Tensor LayerNorm::forward(const at::Tensor& x) const {
   return at::layer_norm(x, weight.sizes(), weight, bias, eps_);
+}
+
+GroupNorm::GroupNorm(std::int64_t channels) {
+  weight = register_parameter("weight", torch::ones({channels}));
+  bias = register_parameter("bias", torch::zeros({channels}));
 }
 
 Embedding::Embedding(std::int64_t rows, std::int64_t dims, std::int64_t padding_index)

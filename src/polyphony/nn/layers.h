@@ -20,6 +20,8 @@ at::Tensor activate(const at::Tensor& x, Activation activation);
 class Linear : public torch::nn::Module {
  public:
   Linear(std::int64_t inputs, std::int64_t outputs);
+  /// @param x  float32, bfloat16 (the product is bfloat16's) or float64, [..., inputs]
+  /// @return of x's type, [..., outputs]
   at::Tensor forward(const at::Tensor& x) const;
 
   at::Tensor weight;  ///< float [outputs, inputs]
@@ -37,6 +39,15 @@ class LayerNorm : public torch::nn::Module {
 
  private:
   double eps_;
+};
+
+/// Group norm's weights, one a channel. Weights are 1 and biases 0.
+class GroupNorm : public torch::nn::Module {
+ public:
+  explicit GroupNorm(std::int64_t channels);
+
+  at::Tensor weight;  ///< float [channels]
+  at::Tensor bias;    ///< float [channels]
 };
 
 /// Rows of a table. Weights are not initialised.

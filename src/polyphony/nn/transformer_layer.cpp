@@ -5,6 +5,8 @@
 
 #include <torch/nn.h>
 
+#include <polyphony/nn/dropout.h>
+
 namespace polyphony::nn {
 
 TransformerLayer::TransformerLayer(const TransformerLayerOptions& options) : options_(options) {
@@ -42,32 +44,46 @@ at::Tensor TransformerLayer::heads_of(const at::Tensor& x) const {
       .transpose(1, 2);
 }
 
+at::Tensor TransformerLayer::drop(const at::Tensor& x, double rate) const {
+  if (x.scalar_type() == at::kDouble) return at::dropout(x, rate, is_training());
+  return dropout(x, DropoutMask::draw_if(is_training(), rate));
+}
+
+/// residual + dropout(branch)
+at::Tensor TransformerLayer::add(const at::Tensor& residual, const at::Tensor& branch) const {
+  if (residual.scalar_type() == at::kDouble)
+    return residual + drop(branch, options_.hidden_dropout);
+  return add_dropout(residual, branch.to(residual.scalar_type()),
+                     DropoutMask::draw_if(is_training(), options_.hidden_dropout));
+}
+
 at::Tensor TransformerLayer::attend(const at::Tensor& x, const at::Tensor& bias) const {
   const double scale = 1.0 / std::sqrt(static_cast<double>(options_.dims / options_.heads));
   const at::Tensor query = heads_of(query_->forward(x) * scale);
   const at::Tensor key = heads_of(key_->forward(x));
   const at::Tensor value = heads_of(value_->forward(x));
   at::Tensor scores = at::matmul(query, key.transpose(2, 3));
+  if (scores.scalar_type() == at::kBFloat16) scores = scores.to(at::kFloat);
   if (bias.defined()) scores = scores + bias;
-  const at::Tensor weights =
-      at::dropout(at::softmax(scores, 3), options_.attention_dropout, is_training());
-  const at::Tensor joined = at::matmul(weights, value).transpose(1, 2).reshape(x.sizes());
-  return at::dropout(out_->forward(joined), options_.hidden_dropout, is_training());
+  const at::Tensor weights = drop(at::softmax(scores, 3), options_.attention_dropout);
+  const at::Tensor joined = at::matmul(weights.to(value.scalar_type()), value);
+  return out_->forward(joined.transpose(1, 2).reshape(x.sizes()));
 }
 
 at::Tensor TransformerLayer::feed_forward(const at::Tensor& x) const {
   const at::Tensor wide = activate(intermediate_->forward(x), options_.activation);
-  const at::Tensor kept = at::dropout(wide, options_.activation_dropout, is_training());
-  return at::dropout(output_->forward(kept), options_.hidden_dropout, is_training());
+  return output_->forward(drop(wide, options_.activation_dropout));
 }
 
-at::Tensor TransformerLayer::forward(const at::Tensor& x, const at::Tensor& bias) {
+at::Tensor TransformerLayer::forward(const at::Tensor& x, const at::Tensor& bias,
+                                     at::ScalarType wanted) {
+  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : wanted;
   if (options_.norm == NormPlace::kBefore) {
-    const at::Tensor attended = x + attend(attention_norm_->forward(x), bias);
-    return attended + feed_forward(output_norm_->forward(attended));
+    const at::Tensor attended = add(x, attend(attention_norm_->forward(x).to(type), bias));
+    return add(attended, feed_forward(output_norm_->forward(attended).to(type)));
   }
-  const at::Tensor attended = attention_norm_->forward(x + attend(x, bias));
-  return output_norm_->forward(attended + feed_forward(attended));
+  const at::Tensor attended = attention_norm_->forward(add(x, attend(x.to(type), bias)));
+  return output_norm_->forward(add(attended, feed_forward(attended.to(type))));
 }
 
 at::Tensor attention_bias(const at::Tensor& mask) {

@@ -43,12 +43,16 @@ class TransformerLayer : public torch::nn::Module {
   /// @param x     float [batch, positions, dims]
   /// @param bias  float [batch, 1, 1, positions], added to the scores: 0 where to look, the least
   ///   float where padding is; undefined: look everywhere
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias);
+  /// @param type  of the products' operands, float32 or bfloat16; the residual stream, norms,
+  ///   softmax and gradients of weights are float32
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, at::ScalarType type = at::kFloat);
 
  private:
   at::Tensor attend(const at::Tensor& x, const at::Tensor& bias) const;
   at::Tensor feed_forward(const at::Tensor& x) const;
   at::Tensor heads_of(const at::Tensor& x) const;
+  at::Tensor add(const at::Tensor& residual, const at::Tensor& branch) const;
+  at::Tensor drop(const at::Tensor& x, double rate) const;
 
   TransformerLayerOptions options_;
   std::shared_ptr<Linear> query_;
