@@ -317,7 +317,12 @@ void ProcessGroup::all_reduce(const at::Tensor& tensor, Reduction reduction) {
 FuturePtr ProcessGroup::begin_all_reduce(const at::Tensor& tensor) {
   impl_->watch->advance();
   std::vector<at::Tensor> tensors = {tensor};
-  return impl_->begin(impl_->engine->allreduce(tensors), tensor);
+  try {
+    return impl_->begin(impl_->engine->allreduce(tensors), tensor);
+  } catch (const std::exception&) {
+    *impl_->broken = true;  // a connection that is reset already fails here; others, later
+    throw;
+  }
 }
 
 void ProcessGroup::all_reduce(std::span<double> values, Reduction reduction) {

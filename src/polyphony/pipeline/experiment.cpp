@@ -227,6 +227,7 @@ class Experiment {
     const fs::path base = recording_.directory() / "predictions" / name;
     save_npy(base.string() + ".npy", array);
     CsvTable table = rows.table();
+    table.rows.resize(array.shape.front());  // trainer.limit_predict_batches leaves rows out
     table.header.emplace_back("prediction");
     const auto width = static_cast<std::size_t>(logits.size(1));
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
