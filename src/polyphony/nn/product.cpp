@@ -7,8 +7,10 @@
 #include <vector>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -104,7 +106,19 @@ void multiply_narrow(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
   stream.wait();
 }
 
+/// Small products gain nothing by oneDNN; LibTorch's own sum them in the order in which the Python
+/// stack does.
+void multiply_small(const at::Tensor& a, const at::Tensor& b, at::Tensor out, Begin begin) {
+  const at::NoGradGuard no_grad;
+  at::addmm_out(out, out, a, b, begin == Begin::kSum ? 1 : 0);
+}
+
 void multiply_float(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out, Begin begin) {
+  constexpr std::int64_t kSmall = std::int64_t{1} << 22;  // multiplications
+  if (a.size(0) * a.size(1) * b.size(1) <= kSmall) {
+    multiply_small(a, b, out, begin);
+    return;
+  }
   const Side left(a);
   const Side right(b);
   const dnnl_status_t status =
