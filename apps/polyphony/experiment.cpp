@@ -17,11 +17,14 @@ namespace {
 
 using pipeline::Request;
 
-constexpr std::array<ExperimentVerb, 5> kVerbs{{
+constexpr std::array<ExperimentVerb, 8> kVerbs{{
     {"run", "do what `mode` of the configuration says", "experiment"},
     {"train", "train, then test the best checkpoint", "experiment"},
     {"test", "metrics of a checkpoint on the test rows", "experiment"},
     {"predict", "logits (.npy) and labels (.csv) of a checkpoint", "experiment"},
+    {"embed", "hidden states of frozen encoders, computed once and kept", "multimodal"},
+    {"unimodal", "fine-tune a pretrained encoder, as the original does", "unimodal"},
+    {"multimodal", "train, test or predict on embeddings, as the original does", "multimodal"},
     {"vote", "soft voting of saved logits", "voting"},
 }};
 

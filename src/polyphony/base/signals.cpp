@@ -38,11 +38,16 @@ int StopSignals::requested() { return requested_signal.load(std::memory_order_re
 void StopSignals::request(int signal_number) { requested_signal.store(signal_number); }
 
 Interrupted::Interrupted(int signal_number, const std::filesystem::path& checkpoint)
+    : Interrupted(signal_number, checkpoint,
+                  "to go on exactly where it stopped, give the same command with ckpt_path=" +
+                      checkpoint.string()) {}
+
+Interrupted::Interrupted(int signal_number, const std::filesystem::path& checkpoint,
+                         const std::string& remedy)
     : Error(signal_number == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted,
             signal_number == SIGTERM ? "stopped by SIGTERM; everything is saved"
                                      : "stopped by Ctrl-C; everything is saved",
-            "to go on exactly where it stopped, give the same command with ckpt_path=" +
-                checkpoint.string()),
+            remedy),
       checkpoint_(checkpoint) {}
 
 }  // namespace polyphony

@@ -26,9 +26,17 @@ class StopSignals {
 class Interrupted : public Error {
  public:
   Interrupted(int signal_number, const std::filesystem::path& checkpoint);
+  /// The same for a run that goes on another way. @param remedy  how
+  static Interrupted with_remedy(int signal_number, const std::filesystem::path& checkpoint,
+                                 const std::string& remedy) {
+    return {signal_number, checkpoint, remedy};
+  }
   const std::filesystem::path& checkpoint() const { return checkpoint_; }
 
  private:
+  Interrupted(int signal_number, const std::filesystem::path& checkpoint,
+              const std::string& remedy);
+
   std::filesystem::path checkpoint_;
 };
 

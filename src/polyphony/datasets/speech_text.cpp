@@ -10,6 +10,7 @@
 
 #include <polyphony/audio/decode.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/text/ngrams.h>
 
@@ -18,6 +19,21 @@ namespace {
 
 bool wants(const std::vector<Input>& inputs, Input input) {
   return std::find(inputs.begin(), inputs.end(), input) != inputs.end();
+}
+
+bool hears(const std::vector<Input>& inputs) {
+  return wants(inputs, Input::kLogMel) || wants(inputs, Input::kInputValues);
+}
+
+bool reads(const std::vector<Input>& inputs) {
+  return wants(inputs, Input::kNgrams) || wants(inputs, Input::kInputIds);
+}
+
+/// The model whose files an input needs. @throws ConfigError where none is named
+const std::string& model_of(const std::string& model, const char* input, const char* option) {
+  if (!model.empty()) return model;
+  throw ConfigError(fmt::format("dataset.pretrained.{}: must be given for {}", option, input),
+                    "name the encoder: a folder in Hugging Face's layout, or a model of the hub");
 }
 
 }  // namespace
@@ -45,11 +61,15 @@ void SpeechTextOptions::describe(config::Fields& f) {
     "column of the label: a class name or its number from 0; may be absent at prediction");
   f.required("classes", classes, "class names in label order");
   f.check("classes", classes.size() >= 2, "at least two names");
-  f.required("inputs", inputs, "what the model reads: log_mel, ngrams");
-  f.check("inputs", !inputs.empty(), "at least one of log_mel, ngrams");
+  f.required("inputs", inputs, "what the model reads: log_mel, ngrams, input_values, input_ids");
+  f.check("inputs", !inputs.empty(), "at least one of log_mel, ngrams, input_values, input_ids");
   f("log_mel", log_mel, "front-end of the audio");
   f("normalize", normalize, "normalisation of the text");
   f("ngrams", ngrams, "hashed n-grams of the text");
+  f("pretrained", pretrained, "input_values and input_ids: how pretrained encoders read a row");
+  f("frozen", frozen,
+    "the encoders of input_values and input_ids are frozen: the model gets audio_hidden and "
+    "text_hidden, which are computed once and kept (docs/embeddings.md)");
   f("cache_mb", cache_mb, "memory for computed inputs, in MiB; they are computed once");
 }
 
@@ -60,6 +80,15 @@ SpeechTextDataset::SpeechTextDataset(Options options)
     options_.manifest.replace(at, kSplit.size(), options_.split);
   } else {
     one_split_ = !options_.split.empty();
+  }
+  const PretrainedInputsOptions& encoders = options_.pretrained;
+  if (wants(options_.inputs, Input::kInputValues)) {
+    speech_.emplace(model_of(encoders.audio_model, "input_values", "audio_model"),
+                    encoders.audio_max_length);
+  }
+  if (wants(options_.inputs, Input::kInputIds)) {
+    words_.emplace(model_of(encoders.text_model, "input_ids", "text_model"),
+                   encoders.text_max_length, encoders.cleaning);
   }
   read_rows();
   log_mels_.resize(rows_.size());
@@ -88,16 +117,16 @@ corpus::Manifest SpeechTextDataset::read_table() const {
   const auto need = [&](bool needed, const std::string& column, const char* option) {
     if (needed) corpus::require_column(manifest, column, option);
   };
-  need(wants(options_.inputs, Input::kLogMel), options_.path_column, "dataset.path_column");
-  need(wants(options_.inputs, Input::kNgrams), options_.text_column, "dataset.text_column");
+  need(hears(options_.inputs), options_.path_column, "dataset.path_column");
+  need(reads(options_.inputs), options_.text_column, "dataset.text_column");
   need(one_split_, options_.split_column, "dataset.split_column");
   return manifest;
 }
 
 void SpeechTextDataset::read_rows() {
   corpus::Manifest manifest = read_table();
-  const bool audio = wants(options_.inputs, Input::kLogMel);
-  const bool text = wants(options_.inputs, Input::kNgrams);
+  const bool audio = hears(options_.inputs);
+  const bool text = reads(options_.inputs);
   table_.header = manifest.table.header;
   std::size_t without_text = 0;
   for (std::size_t i = 0; i < manifest.rows.size(); ++i) {
@@ -179,13 +208,57 @@ data::Item SpeechTextDataset::get(std::int64_t index) const {
   const Row& row = rows_.at(at);
   data::Item item;
   for (const Input input : options_.inputs) {
-    if (input == Input::kLogMel) {
-      item.set("log_mel", cached(log_mels_, at, [&] { return log_mel(row.audio); }));
-    } else {
-      item.set("ngrams", cached(ngrams_, at, [&] { return ngrams(row.text); }));
+    switch (input) {
+      case Input::kLogMel:
+        item.set("log_mel", cached(log_mels_, at, [&] { return log_mel(row.audio); }));
+        break;
+      case Input::kNgrams:
+        item.set("ngrams", cached(ngrams_, at, [&] { return ngrams(row.text); }));
+        break;
+      case Input::kInputValues:
+        item.set("input_values", speech_->read(row.audio));
+        break;
+      case Input::kInputIds:
+        item.set("input_ids", words_->read(row.text));
+        break;
     }
   }
   item.set("label", at::scalar_tensor(row.label, at::kLong));
+  return item;
+}
+
+std::vector<data::FrozenInput> SpeechTextDataset::frozen_inputs() const {
+  std::vector<data::FrozenInput> inputs;
+  if (!options_.frozen) return inputs;
+  const PretrainedInputsOptions& encoders = options_.pretrained;
+  if (speech_) {
+    inputs.push_back({"input_values", "audio_hidden", encoders.audio_model, speech_->describe(),
+                      encoders.audio_max_length});
+  }
+  if (words_) {
+    inputs.push_back(
+        {"input_ids", "text_hidden", encoders.text_model, "ids", encoders.text_max_length});
+  }
+  return inputs;
+}
+
+std::string SpeechTextDataset::content(const data::FrozenInput& input, std::int64_t row) const {
+  if (input.input == "input_values") return read_file(rows_.at(static_cast<std::size_t>(row)).audio);
+  // What a tokenizer makes of the text holds all that its files decide.
+  const at::Tensor ids = encoder_input(input, row);
+  return {static_cast<const char*>(ids.data_ptr()), ids.nbytes()};
+}
+
+at::Tensor SpeechTextDataset::encoder_input(const data::FrozenInput& input,
+                                            std::int64_t row) const {
+  const Row& content = rows_.at(static_cast<std::size_t>(row));
+  return input.input == "input_values" ? speech_->read(content.audio)
+                                       : words_->read(content.text);
+}
+
+data::Item SpeechTextDataset::bare_row(std::int64_t row) const {
+  data::Item item;
+  item.set("label", at::scalar_tensor(rows_.at(static_cast<std::size_t>(row)).label, at::kLong));
   return item;
 }
 

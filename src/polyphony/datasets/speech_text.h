@@ -3,18 +3,20 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <polyphony/audio/log_mel.h>
 #include <polyphony/config/fields.h>
 #include <polyphony/corpus/manifest.h>
-#include <polyphony/data/dataset.h>
+#include <polyphony/data/embeddable.h>
+#include <polyphony/datasets/pretrained_inputs.h>
 #include <polyphony/text/normalize.h>
 
 namespace polyphony::datasets {
 
-enum class Input { kLogMel, kNgrams };
+enum class Input { kLogMel, kNgrams, kInputValues, kInputIds };
 
 struct NgramOptions {
   int max_n = 4;          ///< longest n-gram of characters, in code points
@@ -37,6 +39,8 @@ struct SpeechTextOptions {
   audio::LogMelOptions log_mel;
   text::NormalizeOptions normalize;
   NgramOptions ngrams;
+  PretrainedInputsOptions pretrained;
+  bool frozen = false;
   int cache_mb = 2048;
 
   void describe(config::Fields& f);
@@ -45,9 +49,10 @@ struct SpeechTextOptions {
 /// Rows of a manifest of recordings and transcripts.
 ///
 /// An item has "label" (int64 [], -1 where the cell is empty) and, as `inputs` asks, "log_mel"
-/// (float [frames, mels]) and "ngrams" (int64 [positions, max_n + max_words]). Both are computed
-/// once and kept in memory up to `cache_mb`.
-class SpeechTextDataset : public data::Dataset {
+/// (float [frames, mels]) and "ngrams" (int64 [positions, max_n + max_words]), which are computed
+/// once and kept in memory up to `cache_mb`, "input_values" (float [samples]) and "input_ids"
+/// (int64 [tokens]), what pretrained encoders read. With `frozen` these two are embedded once.
+class SpeechTextDataset : public data::Dataset, public data::Embeddable {
  public:
   using Options = SpeechTextOptions;
   /// @throws DataError for an empty split, a missing column, an unknown label or rows without audio
@@ -60,6 +65,11 @@ class SpeechTextDataset : public data::Dataset {
   const std::vector<std::string>& classes() const override { return options_.classes; }
   std::vector<std::int64_t> class_counts() const override;
   const CsvTable& table() const override { return table_; }
+
+  std::vector<data::FrozenInput> frozen_inputs() const override;
+  std::string content(const data::FrozenInput& input, std::int64_t row) const override;
+  at::Tensor encoder_input(const data::FrozenInput& input, std::int64_t row) const override;
+  data::Item bare_row(std::int64_t row) const override;
 
  private:
   struct Row {
@@ -81,6 +91,8 @@ class SpeechTextDataset : public data::Dataset {
   CsvTable table_;
   std::vector<Row> rows_;
   audio::LogMel front_end_;
+  std::optional<SpeechInput> speech_;  // where input_values are wanted
+  std::optional<TextInput> words_;     // where input_ids are wanted
   mutable std::mutex mutex_;
   mutable std::vector<at::Tensor> log_mels_;  // by row; undefined where not yet computed
   mutable std::vector<at::Tensor> ngrams_;
@@ -93,5 +105,7 @@ template <>
 struct polyphony::config::EnumNames<polyphony::datasets::Input> {
   static constexpr std::pair<const char*, polyphony::datasets::Input> kTable[] = {
       {"log_mel", polyphony::datasets::Input::kLogMel},
-      {"ngrams", polyphony::datasets::Input::kNgrams}};
+      {"ngrams", polyphony::datasets::Input::kNgrams},
+      {"input_values", polyphony::datasets::Input::kInputValues},
+      {"input_ids", polyphony::datasets::Input::kInputIds}};
 };

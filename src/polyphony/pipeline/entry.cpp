@@ -9,8 +9,11 @@
 #include <polyphony/config/catalogue.h>
 #include <polyphony/config/schema.h>
 #include <polyphony/config/target.h>
+#include <polyphony/pipeline/embed.h>
 #include <polyphony/pipeline/experiment.h>
+#include <polyphony/pipeline/multimodal.h>
 #include <polyphony/pipeline/options.h>
+#include <polyphony/pipeline/unimodal.h>
 #include <polyphony/pipeline/vote.h>
 
 namespace polyphony::pipeline {
@@ -56,6 +59,12 @@ extern "C" int polyphony_pipeline_entry(const polyphony::pipeline::Request& requ
     return print_targets(request.config.config);
   } else if (request.verb == "vote") {
     vote(request);
+  } else if (request.verb == "embed") {
+    run_embed(request);
+  } else if (request.verb == "unimodal") {
+    run_unimodal(request);
+  } else if (request.verb == "multimodal") {
+    run_multimodal(request);
   } else {
     run_experiment(request);
   }

@@ -31,12 +31,6 @@ namespace polyphony::pipeline {
 namespace fs = std::filesystem;
 namespace {
 
-tensor::Determinism determinism(const train::Deterministic& option) {
-  using Mode = train::Deterministic::Mode;
-  if (option.mode == Mode::kWarn) return tensor::Determinism::kWarn;
-  return option.mode == Mode::kOn ? tensor::Determinism::kOn : tensor::Determinism::kOff;
-}
-
 /// One experiment from its options to its record.
 class Experiment {
  public:

@@ -2,6 +2,12 @@
 
 namespace polyphony::pipeline {
 
+tensor::Determinism determinism(const train::Deterministic& option) {
+  using On = train::Deterministic::Mode;
+  if (option.mode == On::kWarn) return tensor::Determinism::kWarn;
+  return option.mode == On::kOn ? tensor::Determinism::kOn : tensor::Determinism::kOff;
+}
+
 void SplitOptions::describe(config::Fields& f) {
   f("train", train, "rows to train on");
   f("val", val, "rows to validate on after each epoch");

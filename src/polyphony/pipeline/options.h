@@ -8,11 +8,15 @@
 #include <polyphony/optim/optimizer.h>
 #include <polyphony/optim/schedule.h>
 #include <polyphony/pipeline/recording.h>
+#include <polyphony/tensor/seed.h>
 #include <polyphony/train/callback.h>
 #include <polyphony/train/task.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::pipeline {
+
+/// What a trainer's option means to LibTorch.
+tensor::Determinism determinism(const train::Deterministic& option);
 
 enum class Mode { kTrain, kTest, kPredict };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,11 @@ class SequenceClassification : public Classification {
   tensor::Value metric_state() const override { return tensor::Value::list(); }
   void load_metric_state(const tensor::Value&) override {}
 
+  /// What a fit moves the parameters with.
+  void optimize_by(std::function<train::Optimization()> make) { optimization_ = std::move(make); }
+  train::Optimization configure_optimizers() override {
+    return optimization_ ? optimization_() : Classification::configure_optimizers();
+  }
   /// The trained parameters in two groups: those that are decayed, then biases and the weights of
   /// layer norms. Source: Trainer.create_optimizer and get_parameter_names of Transformers 4.27.
   std::vector<optim::ParamGroup> param_groups(double lr, double weight_decay) const;
@@ -43,6 +49,7 @@ class SequenceClassification : public Classification {
   void log_metrics(metrics::MetricCollection& metrics);
 
   double label_smoothing_;
+  std::function<train::Optimization()> optimization_;
   metrics::MetricCollection eval_;
   metrics::MetricCollection test_;
 };

@@ -51,7 +51,7 @@ struct TrainingArgumentsOptions {
   bool load_best_model_at_end = false;
   std::optional<std::string> metric_for_best_model;
   std::optional<bool> greater_is_better;
-  std::optional<std::string> resume_from_checkpoint;
+  config::Node resume_from_checkpoint;  ///< a folder, or true
   double label_smoothing_factor = 0;
   bool gradient_checkpointing = false;
   bool overwrite_output_dir = false;

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <polyphony/config/fields.h>
+#include <polyphony/data/embeddable.h>
+#include <polyphony/data/embedding_cache.h>
+#include <polyphony/pipeline/entry.h>
+#include <polyphony/train/strategy.h>
+
+namespace polyphony::pipeline {
+
+/// The `embeddings` section of a configuration.
+struct EmbeddingsOptions : data::EmbeddingCacheOptions {
+  std::int64_t layer = 0;
+  bool verify = false;
+
+  void describe(config::Fields& f);
+};
+
+/// Runs frozen encoders once: what they made of a row is kept in the embedding cache, under the
+/// hash of the weights in use, the preprocessing, the row's recording or text, the layer and the
+/// type of numbers.
+class Embedder {
+ public:
+  /// @param strategy  borrowed; its processes share the work
+  Embedder(EmbeddingsOptions options, train::Strategy& strategy);
+  ~Embedder();
+  Embedder(const Embedder&) = delete;
+  Embedder& operator=(const Embedder&) = delete;
+
+  /// The rows with their frozen inputs taken from the cache, after those that are not there have
+  /// been computed; says how many those were. Rows that have no frozen inputs come back as they are.
+  /// @param name  of the split, for messages
+  /// @throws DataError naming the row that cannot be embedded
+  /// @throws Interrupted after SIGINT or SIGTERM; what is computed is kept
+  std::unique_ptr<data::Dataset> embed(std::unique_ptr<data::Dataset> rows,
+                                       const std::string& name);
+
+ private:
+  struct Frozen;
+  Frozen& encoder(const std::string& pretrained_model);
+  std::vector<std::string> keys_of(const data::Embeddable& rows, std::int64_t size,
+                                   const data::FrozenInput& input);
+  std::size_t compute_missing(const data::Embeddable& rows, const data::FrozenInput& input,
+                              const std::vector<std::string>& keys, const std::string& name);
+  void complain();
+
+  EmbeddingsOptions options_;
+  train::Strategy& strategy_;
+  std::shared_ptr<data::EmbeddingCache> cache_;
+  std::map<std::string, std::unique_ptr<Frozen>> encoders_;
+  std::size_t complaints_shown_ = 0;
+};
+
+/// `polyphony embed`: fills the cache with the embeddings of every split of a dataset.
+void run_embed(const Request& request);
+
+}  // namespace polyphony::pipeline

@@ -1,0 +1,332 @@
+#include <polyphony/pipeline/multimodal.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include <ATen/ops/argmax.h>
+#include <fmt/format.h>
+
+#include <polyphony/base/csv.h>
+#include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
+#include <polyphony/base/signals.h>
+#include <polyphony/callbacks/defaults.h>
+#include <polyphony/config/interpolate.h>
+#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml.h>
+#include <polyphony/pipeline/embed.h>
+#include <polyphony/pipeline/options.h>
+#include <polyphony/pipeline/recording.h>
+#include <polyphony/pipeline/reference_tree.h>
+#include <polyphony/tensor/plain.h>
+#include <polyphony/tensor/seed.h>
+#include <polyphony/train/checkpoint.h>
+#include <polyphony/train/trainer.h>
+
+namespace polyphony::pipeline {
+namespace fs = std::filesystem;
+namespace {
+
+enum class Stage { kTrain, kTest, kPredict };
+
+/// What the original's multimodal trees say. Other keys at the root are variables.
+struct MultimodalOptions {
+  std::string mode;
+  std::string run_name = "multimodal";
+  std::int64_t seed = 2024;
+  int num_threads = 0;
+  ReferenceData data;
+  config::Child<train::Task> architecture;
+  config::Child<train::Task> architecture_module;  ///< January 2024
+  config::Named<config::Child<train::Callback>> callbacks;
+  train::TrainerOptions trainer;
+  EmbeddingsOptions embeddings;
+  int batch_size = 32;
+  int workers_ratio = 2;
+  std::int64_t resumed_step = 0;
+  std::optional<std::string> resume_from;
+  std::optional<std::string> ckpt_path;
+  std::string connected_dir;
+  std::string submission_file_name = "test";
+  std::string logit_name;
+  std::string submission_name;
+  std::string target_column_name = "emotion";
+
+  void describe(config::Fields& f) {
+    f("mode", mode, "train, test or predict");
+    f("run_name", run_name, "name of the run in the record");
+    f("seed", seed, "of initialisation, order and dropout");
+    f.check("seed", seed >= 0, "at least 0");
+    f("num_threads", num_threads, "threads of LibTorch's kernels; 0: its own choice");
+    f.check("num_threads", num_threads >= 0, "at least 0");
+    data.describe(f);
+    f("architecture", architecture, "model, loss, metrics and optimizer");
+    f("architecture_module", architecture_module, "the same, as January 2024 calls it");
+    f("callbacks", callbacks, "what watches the run");
+    f("trainer", trainer, "the loops");
+    f("embeddings", embeddings, "where hidden states of the frozen encoders are kept");
+    f("batch_size", batch_size, "rows of a batch");
+    f.check("batch_size", batch_size >= 1, "at least 1");
+    f("workers_ratio", workers_ratio, "threads that load rows, a device");
+    f.check("workers_ratio", workers_ratio >= 0, "at least 0");
+    f("resumed_step", resumed_step, "more than 0: go on from last.ckpt of the checkpoint folder");
+    f.check("resumed_step", resumed_step >= 0, "at least 0");
+    f("resume_from", resume_from, "train: any checkpoint to go on from");
+    f("ckpt_path", ckpt_path, "test and predict: the weights to use");
+    f("connected_dir", connected_dir, "predict: folder of data, logits and submissions");
+    f("submission_file_name", submission_file_name, "predict: CONNECTED_DIR/data/NAME.csv to fill");
+    f("logit_name", logit_name, "predict: CONNECTED_DIR/logits/NAME.npy");
+    f("submission_name", submission_name, "predict: CONNECTED_DIR/submissions/NAME.csv");
+    f("target_column_name", target_column_name, "column of labels");
+  }
+
+  const config::Node& task() const {
+    return architecture.is_set() ? architecture.node : architecture_module.node;
+  }
+};
+
+Stage stage_of(const MultimodalOptions& options) {
+  if (options.mode.empty()) return options.ckpt_path ? Stage::kTest : Stage::kTrain;
+  if (options.mode == "train") return Stage::kTrain;
+  if (options.mode == "test") return Stage::kTest;
+  if (options.mode == "predict") return Stage::kPredict;
+  if (options.mode == "tune") {
+    throw ConfigError("mode: tune: there is no hyper-parameter search in this version",
+                      "sweep with --multirun, e.g. lr=1e-3,5e-4 num_layers=2,4, and read the best "
+                      "run off `polyphony runs list`");
+  }
+  throw ConfigError(fmt::format("mode: {}: no such mode", options.mode),
+                    "write mode=train, mode=test or mode=predict");
+}
+
+/// One run of the fusion model.
+class Multimodal {
+ public:
+  Multimodal(MultimodalOptions options, Recording& recording,
+             std::unique_ptr<train::Strategy> strategy)
+      : options_(std::move(options)),
+        recording_(recording),
+        trainer_(options_.trainer, recording.directory(), parts(std::move(strategy))),
+        embedder_(options_.embeddings, trainer_.strategy()) {
+    tensor::set_up_compute(options_.num_threads, determinism(options_.trainer.deterministic));
+    fmt::print("{}\n", tensor::describe_compute());
+    tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
+    task_ = config::build<train::Task>(
+        options_.task(), options_.architecture.is_set() ? "architecture" : "architecture_module");
+  }
+
+  void run(Stage stage) {
+    switch (stage) {
+      case Stage::kTrain:
+        return train();
+      case Stage::kTest:
+        return test();
+      case Stage::kPredict:
+        return predict();
+    }
+  }
+
+ private:
+  train::TrainerParts parts(std::unique_ptr<train::Strategy> strategy) {
+    train::TrainerParts parts;
+    parts.strategy = std::move(strategy);
+    for (const auto& [name, child] : options_.callbacks) {
+      if (child.is_set()) parts.callbacks.push_back(config::build(child, "callbacks." + name));
+    }
+    parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
+    if (auto logger = recording_.logger()) parts.loggers.push_back(std::move(logger));
+    parts.hyper_parameters = tensor::value_of(options_.task());
+    return parts;
+  }
+
+  std::unique_ptr<data::Dataset> rows_of(const std::string& stage) {
+    return embedder_.embed(options_.data.rows(stage), stage);
+  }
+
+  data::LoaderOptions loading(bool train) const {
+    data::LoaderOptions loader;
+    loader.batch_size = options_.batch_size;
+    loader.shuffle = train;
+    loader.workers =
+        std::min(options_.workers_ratio, static_cast<int>(std::thread::hardware_concurrency()));
+    loader.seed = static_cast<std::uint64_t>(options_.seed);
+    loader.shard = {trainer_.strategy().rank(), trainer_.strategy().world_size()};
+    loader.even_shards = train;
+    return loader;
+  }
+
+  void train() {
+    const auto rows = rows_of("train");
+    const auto val_rows = rows_of("val");
+    task_->setup(*rows);
+    data::Loader loader(*rows, loading(true));
+    data::Loader val_loader(*val_rows, loading(false));
+    try {
+      trainer_.fit(*task_, loader, &val_loader, resume());
+    } catch (const Interrupted& stop) {
+      throw Interrupted::with_remedy(
+          stop.exit_code() == ExitCode::kTerminated ? SIGTERM : SIGINT, stop.checkpoint(),
+          "to go on exactly where it stopped, give the same command with +resume_from=" +
+              stop.checkpoint().string());
+    }
+  }
+
+  /// The checkpoint to go on from: the original's last.ckpt, or an interrupted run's own.
+  fs::path resume() const {
+    if (options_.resume_from) return *options_.resume_from;
+    if (options_.resumed_step == 0) return {};
+    for (const auto& [name, child] : options_.callbacks) {
+      const config::Node* folder = child.is_set() ? child.node.find("dirpath") : nullptr;
+      if (folder != nullptr && folder->is_string()) return fs::path(folder->as_string()) / "last.ckpt";
+    }
+    throw ConfigError("resumed_step: more than 0, but no checkpoint folder is known",
+                      "set callbacks.model_checkpoint.dirpath");
+  }
+
+  void load_weights() {
+    if (!options_.ckpt_path) {
+      throw ConfigError("ckpt_path: must be given", "give ckpt_path=CHECKPOINT.ckpt");
+    }
+    const fs::path path = train::best_checkpoint(*options_.ckpt_path);
+    task_->load_state(train::load_state_dict(path), path.string());
+    fmt::print("weights: {}\n", path.string());
+  }
+
+  void test() {
+    load_weights();
+    const auto rows = rows_of("test");
+    task_->setup(*rows);
+    data::Loader loader(*rows, loading(false));
+    for (const auto& [name, value] : trainer_.test(*task_, loader)) {
+      fmt::print("{:<24} {:.4f}\n", name, value);
+    }
+  }
+
+  void predict() {
+    require_names();
+    load_weights();
+    const auto rows = rows_of("predict");
+    data::Loader loader(*rows, loading(false));
+    const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
+    if (!trainer_.is_global_zero()) return;
+    write(logits, submission_table(*rows));
+  }
+
+  void require_names() const {
+    for (const auto& [name, value] : {std::pair{"connected_dir", options_.connected_dir},
+                                      {"logit_name", options_.logit_name},
+                                      {"submission_name", options_.submission_name}}) {
+      if (value.empty()) {
+        throw ConfigError(fmt::format("{}: must be given where mode=predict", name),
+                          fmt::format("write {}=…", name));
+      }
+    }
+  }
+
+  fs::path submission_input() const {
+    return fs::path(options_.connected_dir) / "data" / (options_.submission_file_name + ".csv");
+  }
+
+  /// The file to fill; the dataset's own rows where there is none.
+  CsvTable submission_table(const data::Dataset& rows) const {
+    if (fs::exists(submission_input())) return read_csv(submission_input());
+    fmt::print("note: no {}; the dataset's own rows are written\n", submission_input().string());
+    return rows.table();
+  }
+
+  /// The original's two files. As there, rows beyond those of the submission file are left out.
+  void write(const at::Tensor& logits, CsvTable table) const {
+    const fs::path folder = options_.connected_dir;
+    const fs::path input = submission_input();
+    const auto wanted = static_cast<std::int64_t>(table.rows.size());
+    if (wanted > logits.size(0)) {
+      throw DataError(fmt::format("{}: {} rows, but the dataset has {} (rows without text or label "
+                                  "are dropped)",
+                                  input.string(), wanted, logits.size(0)),
+                      "make it of the rows that path_test holds whole");
+    }
+    if (wanted < logits.size(0)) {
+      fmt::print(stderr, "warning: {} has {} rows: the last {} predictions are left out\n",
+                 input.string(), wanted, logits.size(0) - wanted);
+    }
+    const at::Tensor kept = logits.narrow(0, 0, wanted).contiguous();
+    const at::Tensor best = at::argmax(kept, 1);
+    const auto column = std::find(table.header.begin(), table.header.end(),
+                                  options_.target_column_name);
+    const auto at = static_cast<std::size_t>(column - table.header.begin());
+    if (column == table.header.end()) {
+      table.header.push_back(options_.target_column_name);
+      for (auto& row : table.rows) row.emplace_back();
+    }
+    for (std::size_t i = 0; i < table.rows.size(); ++i) {
+      table.rows[i][at] = fmt::to_string(best.data_ptr<std::int64_t>()[i]);
+    }
+    const fs::path npy = folder / "logits" / (options_.logit_name + ".npy");
+    const fs::path csv = folder / "submissions" / (options_.submission_name + ".csv");
+    save_logits(npy.string(), kept);
+    write_file(csv, to_csv(table));
+    fmt::print("logits of {} rows: {}\nlabels: {}\n", wanted, npy.string(), csv.string());
+  }
+
+  MultimodalOptions options_;
+  Recording& recording_;
+  train::Trainer trainer_;
+  Embedder embedder_;
+  std::unique_ptr<train::Task> task_;
+};
+
+/// A value of the composed configuration, resolved alone; empty where there is none.
+std::string resolved_text(const Request& request, const std::string& key) {
+  config::ResolveContext context;
+  context.hydra = request.config.hydra;
+  const config::Node config = config::resolve(request.config.config, context);
+  const config::Node* value = config.find(key);
+  return value == nullptr || value->is_null() ? "" : config::python_str(*value);
+}
+
+/// `is_tuned: tuned`: the best parameters of a search stand in the place of the configuration's.
+void take_tuned_parameters(Request& request) {
+  const config::Node* is_tuned = request.config.config.find("is_tuned");
+  if (is_tuned == nullptr || *is_tuned == config::Node("untuned")) return;
+  if (!(*is_tuned == config::Node("tuned"))) {
+    throw ConfigError(fmt::format("is_tuned: {}: no such word", config::python_str(*is_tuned)),
+                      "write is_tuned=tuned or is_tuned=untuned");
+  }
+  const std::string path = resolved_text(request, "tuned_hparams_path");
+  if (path.empty()) {
+    throw ConfigError("tuned_hparams_path: must be given where is_tuned=tuned",
+                      "name the best_params.json of a search");
+  }
+  const config::Node best = config::parse_yaml(read_file(path), path);
+  if (!best.is_map()) throw DataError(path + ": no JSON object", "name a best_params.json");
+  for (const auto& [key, value] : best.entries()) {
+    request.config.config.set(config::python_str(key), value);
+  }
+  fmt::print("tuned parameters: {}\n", path);
+}
+
+}  // namespace
+
+void run_multimodal(const Request& given) {
+  Request request = given;
+  take_tuned_parameters(request);
+  config::Node config = resolved(request);
+  without_gpu(config.find("trainer"));
+  MultimodalOptions options;
+  config::Fields fields(config, "polyphony multimodal", "");
+  options.describe(fields);
+  if (options.task().is_null()) {
+    throw ConfigError("architecture: must be given", "choose one: architecture=NAME");
+  }
+  const Stage stage = stage_of(options);
+  in_processes(request, options.trainer, options.num_threads,
+               [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
+                 Recording recording(mine, config, options.run_name, options.seed, *strategy);
+                 recording.during(
+                     [&] { Multimodal(options, recording, std::move(strategy)).run(stage); });
+               });
+}
+
+}  // namespace polyphony::pipeline

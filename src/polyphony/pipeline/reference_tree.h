@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <polyphony/config/registry.h>
+#include <polyphony/data/dataset.h>
+#include <polyphony/data/loader.h>
+#include <polyphony/pipeline/entry.h>
+#include <polyphony/train/strategy.h>
+#include <polyphony/train/trainer.h>
+
+namespace polyphony::pipeline {
+
+/// The parts of the original's configuration trees that its unimodal and multimodal experiments
+/// share, of today's tree and of January 2024's, which has other names for some.
+struct ReferenceData {
+  config::Child<data::Dataset> dataset;
+  config::Child<data::Dataset> dataset_module;  ///< January 2024
+  config::Named<std::string> split;             ///< a stage's `split` of the dataset
+  config::Named<std::string> data_path;         ///< January 2024: a stage's `data_path`
+
+  void describe(config::Fields& f);
+  /// Stages whose rows differ, by name: train, val, test, …
+  std::vector<std::string> stages() const;
+  /// The rows of a stage: train, val, test or predict.
+  /// @throws ConfigError where the tree says neither of which split nor of which file they are
+  std::unique_ptr<data::Dataset> rows(const std::string& stage) const;
+};
+
+/// Sets what the original's trees say and this machine or build has not: a GPU becomes the
+/// processor, with a note. @param trainer  the trainer's section; may be null
+void without_gpu(config::Node* trainer);
+
+/// Logits as .npy, float32 [rows, classes].
+void save_logits(const std::string& path, const at::Tensor& logits);
+
+/// This process's part of a run, with the request's directory that of rank 0.
+using RankWork = std::function<void(const Request&, std::unique_ptr<train::Strategy>)>;
+/// Starts the processes that the options ask for (or is one of those that others started).
+void in_processes(const Request& request, const train::TrainerOptions& trainer, int num_threads,
+                  const RankWork& work);
+
+}  // namespace polyphony::pipeline
