@@ -2,9 +2,10 @@
 //
 // usage: embedding_bench [ROWS] [FOLDER]
 //
-// Encoders of the sizes of HuBERT-large and RoBERTa-large with random weights (one transformer layer
-// of each: hidden_states[0] needs none), 5 s of audio and 249 tokens a row. Prints milliseconds a row
-// of the first run, and of a second one in the same process, hashing and reading of all included.
+// Encoders of the sizes of HuBERT-large and RoBERTa-large with random weights (one transformer
+// layer of each: hidden_states[0] needs none), 5 s of audio and 249 tokens a row. Prints
+// milliseconds a row of the first run, and of a second one in the same process, hashing and reading
+// of all included.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

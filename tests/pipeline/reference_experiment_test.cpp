@@ -1,13 +1,15 @@
 // The original's whole experiment with the program itself, on tiny encoders and a small corpus.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 #include <process.h>
 #include <scratch.h>
+#include <nlohmann/json.hpp>
 
 #include <polyphony/base/csv.h>
 #include <polyphony/base/files.h>
@@ -57,7 +59,10 @@ void write_corpus(const fs::path& folder) {
     const char* kinds[] = {"small", "big", "other"};
     manifest += name + "," + std::string(static_cast<std::size_t>(i / 3 % 4 + 1), "abc"[i % 3]) +
                 " word " + std::to_string(i) + "," + kinds[i % 3] + "," +
-                (i < 18 ? "train" : i < 24 ? "val" : "test") + "\n";
+                (i < 18   ? "train"
+                 : i < 24 ? "val"
+                          : "test") +
+                "\n";
   }
   write_file(folder / "manifest.csv", manifest);
 }
@@ -97,9 +102,12 @@ class ReferenceExperimentSlow : public ::testing::Test {
   Finished unimodal(const std::string& mode, const std::vector<std::string>& more = {}) {
     const std::string encoders = std::string(POLYPHONY_SOURCE_DIR) + "/examples/tiny_encoders";
     std::vector<std::string> words = {
-        "unimodal", "mode=" + mode, mode == "audio" ? "dataset=fillets_audio" : "dataset=fillets_words",
+        "unimodal",
+        "mode=" + mode,
+        mode == "audio" ? "dataset=fillets_audio" : "dataset=fillets_words",
         "audio_pretrained_model_name=" + encoders + "/hubert",
-        "text_pretrained_model_name=" + encoders + "/bert", "epoch=2"};
+        "text_pretrained_model_name=" + encoders + "/bert",
+        "epoch=2"};
     for (const std::string& word : more) words.push_back(word);
     return run(with_data(words));
   }
@@ -128,10 +136,9 @@ TEST_F(ReferenceExperimentSlow, RunsFromFineTuningToVoting) {
     const fs::path checkpoint = connected("checkpoints/" + mode + "/checkpoint-6");
     EXPECT_TRUE(fs::exists(checkpoint / "config.json"));
     EXPECT_TRUE(fs::exists(checkpoint / "model.safetensors"));
-    EXPECT_TRUE(fs::exists(
-        checkpoint / (mode == "audio" ? "preprocessor_config.json" : "vocab.txt")));
-    const auto state =
-        nlohmann::json::parse(std::ifstream(checkpoint / "trainer_state.json"));
+    EXPECT_TRUE(
+        fs::exists(checkpoint / (mode == "audio" ? "preprocessor_config.json" : "vocab.txt")));
+    const auto state = nlohmann::json::parse(std::ifstream(checkpoint / "trainer_state.json"));
     EXPECT_EQ(state.at("global_step"), 6);
     EXPECT_EQ(state.at("max_steps"), 6);
     EXPECT_TRUE(state.at("best_metric").is_number());
@@ -149,8 +156,8 @@ TEST_F(ReferenceExperimentSlow, RunsFromFineTuningToVoting) {
   EXPECT_TRUE(fs::exists(connected("checkpoints/multimodal/epoch=0.ckpt")));
   EXPECT_TRUE(fs::exists(connected("checkpoints/multimodal/last.ckpt")));
 
-  const Finished tested =
-      multimodal("test", {"ckpt_path=" + connected("checkpoints/multimodal/epoch=0.ckpt").string()});
+  const Finished tested = multimodal(
+      "test", {"ckpt_path=" + connected("checkpoints/multimodal/epoch=0.ckpt").string()});
   ASSERT_EQ(tested.exit_code, 0) << tested.out << tested.err;
   EXPECT_THAT(tested.out, HasSubstr("test_MulticlassF1Score"));
 
@@ -164,7 +171,8 @@ TEST_F(ReferenceExperimentSlow, RunsFromFineTuningToVoting) {
   for (std::size_t row = 0; row < 6; ++row) {
     const float* scores = &logits.values[3 * row];
     const auto best = std::max_element(scores, scores + 3) - scores;
-    EXPECT_EQ(table.rows[row], (std::vector<std::string>{std::to_string(row), std::to_string(best)}));
+    EXPECT_EQ(table.rows[row],
+              (std::vector<std::string>{std::to_string(row), std::to_string(best)}));
   }
 
   const Finished voted = run({"vote", "--config-name=reference_vote"});
@@ -190,11 +198,29 @@ TEST_F(ReferenceExperimentSlow, AFineTuningGoesOnFromItsCheckpointToTheSameWeigh
   for (const auto& [name, tensor] : whole) EXPECT_TRUE(tensor.equal(again.at(name))) << name;
 }
 
+TEST_F(ReferenceExperimentSlow, TheTextsOfKemdy19AreFineTunedOn) {
+  const char* given = std::getenv("KEMDY19_DIR");
+  const fs::path corpus = given != nullptr ? given : "/work/shared/data/kemdy19";
+  if (!fs::exists(corpus / "path_train.csv")) {
+    GTEST_SKIP() << "KEMDy19 is licensed by ETRI and not here: set KEMDY19_DIR";
+  }
+  const std::string encoder = std::string(POLYPHONY_SOURCE_DIR) + "/examples/tiny_encoders/bert";
+  ::setenv("KEMDY19_DIR", corpus.c_str(), 1);
+  const Finished tuned =
+      run({"unimodal", "mode=text", "dataset=kemdy19_words", "num_labels=7",
+           "text_pretrained_model_name=" + encoder, "audio_pretrained_model_name=" + encoder,
+           "num_threads=1", "text_max_length=24", "batch_size=64", "epoch=1",
+           "+training_arguments.max_steps=4"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.out << tuned.err;
+  EXPECT_EQ(load_npy(connected("preds/unimodal/text.npy")).shape,
+            (std::vector<std::int64_t>{2055, 7}));
+}
+
 TEST_F(ReferenceExperimentSlow, WrongInputIsAnswered) {
-  const Finished swapped = unimodal("audio", {"audio_pretrained_model_name=" +
-                                              std::string(POLYPHONY_SOURCE_DIR) +
-                                              "/examples/tiny_encoders/bert",
-                                              "dataset=fillets_words"});
+  const Finished swapped =
+      unimodal("audio", {"audio_pretrained_model_name=" + std::string(POLYPHONY_SOURCE_DIR) +
+                             "/examples/tiny_encoders/bert",
+                         "dataset=fillets_words"});
   EXPECT_EQ(swapped.exit_code, 1) << swapped.out << swapped.err;
   EXPECT_THAT(swapped.err, HasSubstr("is a text encoder"));
   const Finished missing = multimodal("train");

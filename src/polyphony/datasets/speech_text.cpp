@@ -243,7 +243,8 @@ std::vector<data::FrozenInput> SpeechTextDataset::frozen_inputs() const {
 }
 
 std::string SpeechTextDataset::content(const data::FrozenInput& input, std::int64_t row) const {
-  if (input.input == "input_values") return read_file(rows_.at(static_cast<std::size_t>(row)).audio);
+  if (input.input == "input_values")
+    return read_file(rows_.at(static_cast<std::size_t>(row)).audio);
   // What a tokenizer makes of the text holds all that its files decide.
   const at::Tensor ids = encoder_input(input, row);
   return {static_cast<const char*>(ids.data_ptr()), ids.nbytes()};
@@ -252,8 +253,7 @@ std::string SpeechTextDataset::content(const data::FrozenInput& input, std::int6
 at::Tensor SpeechTextDataset::encoder_input(const data::FrozenInput& input,
                                             std::int64_t row) const {
   const Row& content = rows_.at(static_cast<std::size_t>(row));
-  return input.input == "input_values" ? speech_->read(content.audio)
-                                       : words_->read(content.text);
+  return input.input == "input_values" ? speech_->read(content.audio) : words_->read(content.text);
 }
 
 data::Item SpeechTextDataset::bare_row(std::int64_t row) const {

@@ -28,6 +28,8 @@ class PretrainedEncoder {
   std::int64_t layers() const { return network_->config().num_hidden_layers; }
   /// Frames of a speech encoder for so many samples; below 1 where they are too few.
   std::int64_t frames(std::int64_t samples) const;
+  /// Weights by Transformers' names.
+  tensor::TensorMap weights() const { return weights_of(*network_); }
   const PretrainedConfig& config() const { return network_->config(); }
   const std::filesystem::path& folder() const { return folder_; }
   const LoadReport& load_report() const { return report_; }

@@ -28,14 +28,31 @@ namespace {
 constexpr int kReaders = 2;  // threads that read and decode
 
 /// Keys of config.json that no hidden state depends on.
-constexpr const char* kIrrelevant[] = {
-    "_name_or_path",     "architectures",     "id2label",          "label2id",
-    "num_labels",        "problem_type",      "torch_dtype",       "transformers_version",
-    "classifier_dropout", "classifier_proj_size", "output_hidden_states", "output_attentions",
-    "use_cache",         "hidden_dropout",    "hidden_dropout_prob", "attention_dropout",
-    "activation_dropout", "attention_probs_dropout_prob", "feat_proj_dropout", "final_dropout",
-    "layerdrop",         "mask_time_prob",    "mask_feature_prob", "apply_spec_augment",
-    "gradient_checkpointing"};
+constexpr const char* kIrrelevant[] = {"_name_or_path",
+                                       "architectures",
+                                       "id2label",
+                                       "label2id",
+                                       "num_labels",
+                                       "problem_type",
+                                       "torch_dtype",
+                                       "transformers_version",
+                                       "classifier_dropout",
+                                       "classifier_proj_size",
+                                       "output_hidden_states",
+                                       "output_attentions",
+                                       "use_cache",
+                                       "hidden_dropout",
+                                       "hidden_dropout_prob",
+                                       "attention_dropout",
+                                       "activation_dropout",
+                                       "attention_probs_dropout_prob",
+                                       "feat_proj_dropout",
+                                       "final_dropout",
+                                       "layerdrop",
+                                       "mask_time_prob",
+                                       "mask_feature_prob",
+                                       "apply_spec_augment",
+                                       "gradient_checkpointing"};
 
 /// Whether a weight belongs to a layer above: "encoder.layers.7.…" for layer 7 or less.
 bool lies_above(const std::string& name, std::int64_t layer) {
@@ -133,8 +150,8 @@ struct Embedder::Frozen {
     input.values = values;
     const std::int64_t missing = max_length - values.size(1);
     // A group norm, as HuBERT base has, sees the padding that the original gives it.
-    const bool group_norm = network.is_speech() &&
-                            network.config().speech.conv.norm == nn::FeatureNorm::kGroup;
+    const bool group_norm =
+        network.is_speech() && network.config().speech.conv.norm == nn::FeatureNorm::kGroup;
     if (group_norm && missing > 0) {
       input.values = at::constant_pad_nd(values, {0, missing});
       input.attention_mask = at::zeros(input.values.sizes(), at::kLong);
@@ -231,9 +248,8 @@ std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::
                   frozen.encode(batch.at("values"), input.max_length, options_.layer));
     } catch (const DataError& error) {
       const std::string text = error.what();
-      throw DataError(
-          fmt::format("{}, row {}: {}", name, row, text.substr(0, text.find('\n'))),
-          error.remedy());
+      throw DataError(fmt::format("{}, row {}: {}", name, row, text.substr(0, text.find('\n'))),
+                      error.remedy());
     }
     progress.update(static_cast<std::int64_t>(i) + 1);
     if (const int signal = StopSignals::requested(); signal != 0) {

@@ -34,7 +34,8 @@ class Embedder {
   Embedder& operator=(const Embedder&) = delete;
 
   /// The rows with their frozen inputs taken from the cache, after those that are not there have
-  /// been computed; says how many those were. Rows that have no frozen inputs come back as they are.
+  /// been computed; says how many those were. Rows that have no frozen inputs come back as they
+  /// are.
   /// @param name  of the split, for messages
   /// @throws DataError naming the row that cannot be embedded
   /// @throws Interrupted after SIGINT or SIGTERM; what is computed is kept

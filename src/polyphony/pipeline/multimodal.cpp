@@ -179,7 +179,8 @@ class Multimodal {
     if (options_.resumed_step == 0) return {};
     for (const auto& [name, child] : options_.callbacks) {
       const config::Node* folder = child.is_set() ? child.node.find("dirpath") : nullptr;
-      if (folder != nullptr && folder->is_string()) return fs::path(folder->as_string()) / "last.ckpt";
+      if (folder != nullptr && folder->is_string())
+        return fs::path(folder->as_string()) / "last.ckpt";
     }
     throw ConfigError("resumed_step: more than 0, but no checkpoint folder is known",
                       "set callbacks.model_checkpoint.dirpath");
@@ -211,7 +212,7 @@ class Multimodal {
     data::Loader loader(*rows, loading(false));
     const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
     if (!trainer_.is_global_zero()) return;
-    write(logits, submission_table(*rows));
+    write(logits, *rows);
   }
 
   void require_names() const {
@@ -229,17 +230,15 @@ class Multimodal {
     return fs::path(options_.connected_dir) / "data" / (options_.submission_file_name + ".csv");
   }
 
-  /// The file to fill; the dataset's own rows where there is none.
-  CsvTable submission_table(const data::Dataset& rows) const {
-    if (fs::exists(submission_input())) return read_csv(submission_input());
-    fmt::print("note: no {}; the dataset's own rows are written\n", submission_input().string());
-    return rows.table();
-  }
-
   /// The original's two files. As there, rows beyond those of the submission file are left out.
-  void write(const at::Tensor& logits, CsvTable table) const {
+  /// Where there is none to fill, the dataset's own rows get a column of predictions.
+  void write(const at::Tensor& logits, const data::Dataset& rows) const {
     const fs::path folder = options_.connected_dir;
     const fs::path input = submission_input();
+    const bool fills = fs::exists(input);
+    CsvTable table = fills ? read_csv(input) : rows.table();
+    const std::string target = fills ? options_.target_column_name : "prediction";
+    if (!fills) fmt::print("note: no {}; the dataset's own rows are written\n", input.string());
     const auto wanted = static_cast<std::int64_t>(table.rows.size());
     if (wanted > logits.size(0)) {
       throw DataError(fmt::format("{}: {} rows, but the dataset has {} (rows without text or label "
@@ -253,11 +252,10 @@ class Multimodal {
     }
     const at::Tensor kept = logits.narrow(0, 0, wanted).contiguous();
     const at::Tensor best = at::argmax(kept, 1);
-    const auto column = std::find(table.header.begin(), table.header.end(),
-                                  options_.target_column_name);
+    const auto column = std::find(table.header.begin(), table.header.end(), target);
     const auto at = static_cast<std::size_t>(column - table.header.begin());
     if (column == table.header.end()) {
-      table.header.push_back(options_.target_column_name);
+      table.header.push_back(target);
       for (auto& row : table.rows) row.emplace_back();
     }
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
@@ -321,12 +319,12 @@ void run_multimodal(const Request& given) {
     throw ConfigError("architecture: must be given", "choose one: architecture=NAME");
   }
   const Stage stage = stage_of(options);
-  in_processes(request, options.trainer, options.num_threads,
-               [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-                 Recording recording(mine, config, options.run_name, options.seed, *strategy);
-                 recording.during(
-                     [&] { Multimodal(options, recording, std::move(strategy)).run(stage); });
-               });
+  in_processes(
+      request, options.trainer, options.num_threads,
+      [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
+        Recording recording(mine, config, options.run_name, options.seed, *strategy);
+        recording.during([&] { Multimodal(options, recording, std::move(strategy)).run(stage); });
+      });
 }
 
 }  // namespace polyphony::pipeline

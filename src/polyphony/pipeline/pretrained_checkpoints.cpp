@@ -31,7 +31,8 @@ std::optional<std::int64_t> step_of(const fs::path& folder) {
 
 /// Epochs done, with the part of the running one, as Transformers counts.
 double epochs_done(const train::Trainer& trainer) {
-  const auto batches = static_cast<double>(std::max<std::int64_t>(1, trainer.num_training_batches()));
+  const auto batches =
+      static_cast<double>(std::max<std::int64_t>(1, trainer.num_training_batches()));
   return static_cast<double>(trainer.current_epoch()) +
          static_cast<double>(trainer.batch_in_epoch()) / batches;
 }
@@ -49,14 +50,13 @@ void PretrainedCheckpoints::log(train::Trainer& trainer, train::MetricValues val
   log_.push_back(line.dump());
 }
 
-void PretrainedCheckpoints::on_train_batch_end(train::Trainer& trainer, double loss,
-                                               std::int64_t) {
+void PretrainedCheckpoints::on_train_batch_end(train::Trainer& trainer, double loss, std::int64_t) {
   losses_ += loss;
   ++counted_;
   const auto& options = arguments_.options();
   const std::int64_t step = trainer.global_step();
-  const bool due = options.logging_strategy == IntervalStrategy::kSteps &&
-                   step != logged_step_ && step % options.logging_steps == 0;
+  const bool due = options.logging_strategy == IntervalStrategy::kSteps && step != logged_step_ &&
+                   step % options.logging_steps == 0;
   if (due) {
     log(trainer, {{"learning_rate", trainer.optimizer().groups()[0].lr},
                   {"loss", losses_ / static_cast<double>(counted_)}});
@@ -65,8 +65,8 @@ void PretrainedCheckpoints::on_train_batch_end(train::Trainer& trainer, double l
     logged_step_ = step;
   }
   // Where an evaluation follows, it comes first: what is saved is what was judged.
-  const bool evaluates = arguments_.evaluation() == IntervalStrategy::kSteps &&
-                         step % arguments_.eval_steps() == 0;
+  const bool evaluates =
+      arguments_.evaluation() == IntervalStrategy::kSteps && step % arguments_.eval_steps() == 0;
   if (options.save_strategy == IntervalStrategy::kSteps && !evaluates && step > 0 &&
       step % options.save_steps == 0) {
     save(trainer);
@@ -108,9 +108,9 @@ void PretrainedCheckpoints::compare(train::Trainer& trainer, const std::string& 
     for (const auto& [key, ignored] : logged) {
       if (key.starts_with("eval_")) names.push_back(key);
     }
-    throw ConfigError(fmt::format("training_arguments.metric_for_best_model: '{}' was never logged",
-                                  name),
-                      fmt::format("logged: {}", fmt::join(names, ", ")));
+    throw ConfigError(
+        fmt::format("training_arguments.metric_for_best_model: '{}' was never logged", name),
+        fmt::format("logged: {}", fmt::join(names, ", ")));
   }
   const bool better = !best_metric_ || (arguments_.greater_is_better() ? *value > *best_metric_
                                                                        : *value < *best_metric_);
@@ -146,9 +146,9 @@ void PretrainedCheckpoints::save(train::Trainer& trainer) {
   std::error_code error;
   fs::rename(unfinished, folder, error);
   if (error) {
-    throw IoError(fmt::format("{}: cannot put the checkpoint in place: {}", folder.string(),
-                              error.message()),
-                  "check that the folder can be written to");
+    throw IoError(
+        fmt::format("{}: cannot put the checkpoint in place: {}", folder.string(), error.message()),
+        "check that the folder can be written to");
   }
 }
 

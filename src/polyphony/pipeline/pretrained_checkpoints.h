@@ -8,8 +8,8 @@
 #include <vector>
 
 #include <polyphony/train/callback.h>
-#include <polyphony/train/training_arguments.h>
 #include <polyphony/train/stage.h>
+#include <polyphony/train/training_arguments.h>
 
 namespace polyphony::pipeline {
 
@@ -48,7 +48,7 @@ class PretrainedCheckpoints : public train::Callback {
   train::TrainingArguments arguments_;
   std::int64_t total_steps_;
   SaveModel save_model_;
-  std::vector<std::string> log_;     ///< JSON objects
+  std::vector<std::string> log_;      ///< JSON objects
   std::vector<std::string> folders_;  ///< of this training, oldest first
   std::string best_;
   std::optional<double> best_metric_;

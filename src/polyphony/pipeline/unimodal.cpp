@@ -81,10 +81,9 @@ struct UnimodalOptions {
     if (mode == "audio" && !audio_pretrained_model_name.empty()) return audio_pretrained_model_name;
     if (mode == "text" && !text_pretrained_model_name.empty()) return text_pretrained_model_name;
     if (!pretrained_model_name.empty()) return pretrained_model_name;
-    throw ConfigError(
-        mode.empty() ? "pretrained_model_name: must be given, or mode"
-                     : fmt::format("{}_pretrained_model_name: must be given", mode),
-        "name a folder in Hugging Face's layout, or a model of the hub");
+    throw ConfigError(mode.empty() ? "pretrained_model_name: must be given, or mode"
+                                   : fmt::format("{}_pretrained_model_name: must be given", mode),
+                      "name a folder in Hugging Face's layout, or a model of the hub");
   }
 
   fs::path predictions() const {
@@ -168,9 +167,8 @@ class Unimodal {
     loader.batch_size = static_cast<int>(train ? options.per_device_train_batch_size
                                                : options.per_device_eval_batch_size);
     loader.shuffle = train;
-    loader.workers = options.dataloader_num_workers > 0
-                         ? static_cast<int>(options.dataloader_num_workers)
-                         : 2;
+    loader.workers =
+        options.dataloader_num_workers > 0 ? static_cast<int>(options.dataloader_num_workers) : 2;
     loader.seed = static_cast<std::uint64_t>(options.data_seed.value_or(options.seed));
     loader.shard = {strategy_rank(), strategy_world()};
     loader.even_shards = train;
@@ -274,8 +272,9 @@ void run_unimodal(const Request& given) {
   if (node.find("seed") == nullptr) node.set("seed", config::Node(options.seed));
   const auto arguments = config::build<train::TrainingArguments>(node, "training_arguments");
   if (arguments->options().evaluation_strategy) {
-    fmt::print("note: training_arguments.evaluation_strategy is eval_strategy since Transformers "
-               "4.41; both are taken\n");
+    fmt::print(
+        "note: training_arguments.evaluation_strategy is eval_strategy since Transformers "
+        "4.41; both are taken\n");
   }
   options.predictions();  // says early what is missing
   const train::TrainerOptions trainer = arguments->trainer_options(1);

@@ -26,7 +26,8 @@ std::string reference_text(std::string_view utf8) {
     UChar32 c = 0;
     U8_NEXT(bytes, at, size, c);
     if (c >= 0 && kept(c)) {
-      cleaned.append(utf8.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(at - begin)));
+      cleaned.append(
+          utf8.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(at - begin)));
       blank = false;
     } else if (!blank) {
       cleaned += ' ';
