@@ -157,7 +157,7 @@ TEST_F(ReferenceExperimentSlow, RunsFromFineTuningToVoting) {
   EXPECT_TRUE(fs::exists(connected("checkpoints/multimodal/last.ckpt")));
 
   const Finished tested = multimodal(
-      "test", {"ckpt_path=" + connected("checkpoints/multimodal/epoch=0.ckpt").string()});
+      "test", {"ckpt_path='" + connected("checkpoints/multimodal/epoch=0.ckpt").string() + "'"});
   ASSERT_EQ(tested.exit_code, 0) << tested.out << tested.err;
   EXPECT_THAT(tested.out, HasSubstr("test_MulticlassF1Score"));
 

@@ -64,6 +64,7 @@ TEST(TrainingArguments, StepsFollowEpochsAccumulationAndTheirLimit) {
   const auto limited = arguments("max_steps: 25\n");
   EXPECT_EQ(limited->total_steps(10), 25);
   EXPECT_EQ(limited->trainer_options(10).max_epochs, 3);
+  EXPECT_EQ(arguments("max_steps: 4\n")->trainer_options(10).limit_train_batches.of(10), 4);
 }
 
 TEST(TrainingArguments, WhatTransformersRefusesIsRefused) {

@@ -125,7 +125,10 @@ void PretrainedCheckpoints::save(train::Trainer& trainer) {
   saved_step_ = step;
   const fs::path folder =
       fs::path(arguments_.options().output_dir) / fmt::format("{}{}", kPrefix, step);
-  compare(trainer, folder.string());
+  // An epoch that max_steps cut short was not evaluated.
+  const bool judged = arguments_.evaluation() != IntervalStrategy::kEpoch ||
+                      trainer.batch_in_epoch() == trainer.num_training_batches();
+  if (judged) compare(trainer, folder.string());
   std::erase(folders_, folder.string());
   folders_.push_back(folder.string());
   rotate();

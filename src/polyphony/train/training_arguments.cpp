@@ -150,6 +150,8 @@ TrainerOptions TrainingArguments::trainer_options(std::int64_t batches) const {
   TrainerOptions trainer;
   trainer.max_epochs = static_cast<int>((steps + of_epoch - 1) / of_epoch);
   trainer.max_steps = steps;
+  // Less than an epoch is evaluated as one.
+  if (steps < of_epoch) trainer.limit_train_batches = Limit::batches(steps * group);
   trainer.num_sanity_val_steps = 0;
   trainer.accumulate_grad_batches = static_cast<int>(group);
   if (o.max_grad_norm > 0) trainer.gradient_clip_val = o.max_grad_norm;
