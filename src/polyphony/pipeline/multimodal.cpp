@@ -20,6 +20,7 @@
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/reference_tree.h>
+#include <polyphony/pipeline/run_monitor.h>
 #include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/checkpoint.h>
@@ -41,6 +42,8 @@ struct MultimodalOptions {
   config::Child<train::Task> architecture;
   config::Child<train::Task> architecture_module;  ///< January 2024
   config::Named<config::Child<train::Callback>> callbacks;
+  Loggers logger;
+  RecordingOptions recording;
   train::TrainerOptions trainer;
   EmbeddingsOptions embeddings;
   int batch_size = 32;
@@ -65,6 +68,8 @@ struct MultimodalOptions {
     f("architecture", architecture, "model, loss, metrics and optimizer");
     f("architecture_module", architecture_module, "the same, as January 2024 calls it");
     f("callbacks", callbacks, "what watches the run");
+    f("logger", logger, "where metrics go beside the local record");
+    f("recording", recording, "what is recorded of the run");
     f("trainer", trainer, "the loops");
     f("embeddings", embeddings, "where hidden states of the frozen encoders are kept");
     f("batch_size", batch_size, "rows of a batch");
@@ -136,7 +141,8 @@ class Multimodal {
       if (child.is_set()) parts.callbacks.push_back(config::build(child, "callbacks." + name));
     }
     parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
-    if (auto logger = recording_.logger()) parts.loggers.push_back(std::move(logger));
+    parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
+    parts.loggers = recording_.take_loggers();
     parts.hyper_parameters = tensor::value_of(options_.task());
     return parts;
   }
@@ -322,7 +328,8 @@ void run_multimodal(const Request& given) {
   in_processes(
       request, options.trainer, options.num_threads,
       [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-        Recording recording(mine, config, options.run_name, options.seed, *strategy);
+        RunLabel label{options.run_name, options.seed, options.recording, options.logger};
+        Recording recording(mine, config, std::move(label), *strategy);
         recording.during([&] { Multimodal(options, recording, std::move(strategy)).run(stage); });
       });
 }

@@ -14,6 +14,7 @@
 #include <polyphony/pipeline/pretrained_checkpoints.h>
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/reference_tree.h>
+#include <polyphony/pipeline/run_monitor.h>
 #include <polyphony/tasks/sequence_classification.h>
 #include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/safetensors.h>
@@ -55,6 +56,8 @@ struct UnimodalOptions {
   bool output_hidden_states = false;
   MetricOptions metric;
   std::string save_predictions;
+  Loggers logger;
+  RecordingOptions recording;
 
   void describe(config::Fields& f) {
     f("mode", mode, "audio or text: which encoder is trained");
@@ -72,6 +75,8 @@ struct UnimodalOptions {
     f("pretrained_model_name", pretrained_model_name, "of either, as in January 2024");
     f("model", model, "more options of polyphony.models.SequenceClassifier");
     f.check("model", model.is_map() || model.is_null(), "a mapping");
+    f("logger", logger, "where metrics go beside the local record");
+    f("recording", recording, "what is recorded of the run");
     f("output_hidden_states", output_hidden_states, "taken, and without effect");
     f("metric", metric, "what is logged of an evaluation");
     f.required("save_predictions", save_predictions, "folder or .npy file for the test logits");
@@ -200,7 +205,8 @@ class Unimodal {
     parts.callbacks.push_back(std::move(saver));
     const train::TrainerOptions trainer = arguments_.trainer_options(batches);
     parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), trainer);
-    if (auto logger = recording_.logger()) parts.loggers.push_back(std::move(logger));
+    parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
+    parts.loggers = recording_.take_loggers();
     parts.hyper_parameters = tensor::value_of(options_.training_arguments.node);
     trainer_.emplace(trainer, recording_.directory(), std::move(parts));
   }
@@ -280,8 +286,9 @@ void run_unimodal(const Request& given) {
   const train::TrainerOptions trainer = arguments->trainer_options(1);
   in_processes(request, trainer, options.num_threads,
                [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-                 Recording recording(mine, config, options.run_name, arguments->options().seed,
-                                     *strategy);
+                 RunLabel label{options.run_name, arguments->options().seed, options.recording,
+                                options.logger};
+                 Recording recording(mine, config, std::move(label), *strategy);
                  recording.during(
                      [&] { Unimodal(options, *arguments, recording, std::move(strategy)).run(); });
                });
