@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 
 #include <ATen/ops/cat.h>
@@ -205,7 +206,9 @@ void DistributedDataParallel::backward(const at::Tensor& loss, double scale, Syn
   } catch (const PeerLost&) {
     throw;
   } catch (const std::exception& error) {
-    if (impl_->group.broken()) impl_->group.explain(error.what());
+    // The Reducer also exchanges by itself (it rebuilds its buckets once), in Gloo's own words.
+    const bool gloo = std::string_view(error.what()).find("gloo") != std::string_view::npos;
+    if (gloo || impl_->group.broken()) impl_->group.explain(error.what());
     throw;
   }
   if (!impl_->options.find_unused_parameters) impl_->check_gradients();
