@@ -1,43 +1,13 @@
 #include "app/program.h"
 
-#include <cmath>
-#include <cstdint>
 #include <fstream>
 #include <map>
 #include <utility>
 
+#include "tone.h"
+
 namespace polyphony {
 namespace fs = std::filesystem;
-namespace {
-
-/// RIFF header and 16-bit samples at 16 kHz.
-void write_tone(const fs::path& path, double hertz) {
-  constexpr std::uint32_t kRate = 16000;
-  constexpr std::uint32_t kSamples = kRate / 2;
-  std::ofstream file(path, std::ios::binary);
-  const auto put = [&file](std::uint32_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) file.put(static_cast<char>(value >> (8 * i)));
-  };
-  file << "RIFF";
-  put(36 + 2 * kSamples, 4);
-  file << "WAVEfmt ";
-  put(16, 4);         // size of this part
-  put(1, 2);          // PCM
-  put(1, 2);          // channels
-  put(kRate, 4);      // frames a second
-  put(2 * kRate, 4);  // bytes a second
-  put(2, 2);          // bytes a frame
-  put(16, 2);         // bits a sample
-  file << "data";
-  put(2 * kSamples, 4);
-  for (std::uint32_t i = 0; i < kSamples; ++i) {
-    const double phase = 2 * M_PI * hertz * i / kRate;
-    put(static_cast<std::uint16_t>(static_cast<int>(9000 * std::sin(phase))), 2);
-  }
-}
-
-}  // namespace
-
 Program polyphony_in(const fs::path& folder, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), POLYPHONY_BINARY);
   return {std::move(arguments), folder, {{"POLYPHONY_STORE", folder / "logs/polyphony.db"}}};
@@ -57,7 +27,7 @@ fs::path write_tones(const fs::path& folder) {
     for (int copy = 0; copy < count; ++copy) {
       for (const auto& [label, hertz] : classes) {
         const std::string name = split + std::to_string(copy) + label + ".wav";
-        write_tone(folder / name, hertz + 5 * copy);
+        write_tone(folder / name, hertz + 5 * copy, 16000 / 2);
         manifest << name << ",I am " << label << ".," << label << ',' << split << copy << ",en,"
                  << split << '\n';
       }

@@ -1,6 +1,5 @@
 // The original's whole experiment with the program itself, on tiny encoders and a small corpus.
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <process.h>
 #include <scratch.h>
+#include <tone.h>
 #include <nlohmann/json.hpp>
 
 #include <polyphony/base/csv.h>
@@ -23,39 +23,12 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-/// A fifth of a second of a tone, as 16-bit PCM at 16 kHz.
-void write_tone(const fs::path& path, double hertz) {
-  constexpr std::uint32_t kRate = 16000;
-  constexpr std::uint32_t kSamples = kRate / 5;
-  std::string bytes;
-  const auto put = [&](std::uint32_t value, int width) {
-    for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
-  };
-  bytes += "RIFF";
-  put(36 + 2 * kSamples, 4);
-  bytes += "WAVEfmt ";
-  put(16, 4);
-  put(1, 2);
-  put(1, 2);
-  put(kRate, 4);
-  put(2 * kRate, 4);
-  put(2, 2);
-  put(16, 2);
-  bytes += "data";
-  put(2 * kSamples, 4);
-  for (std::uint32_t i = 0; i < kSamples; ++i) {
-    const double angle = 2 * 3.14159265358979 * hertz * i / kRate;
-    put(static_cast<std::uint32_t>(static_cast<std::int32_t>(9000 * std::sin(angle))), 2);
-  }
-  write_file(path, bytes);
-}
-
 /// Thirty recordings in three pitches with three kinds of words: 18 train, 6 val, 6 test.
 void write_corpus(const fs::path& folder) {
   std::string manifest = "audio_path,text,label,split\n";
   for (int i = 0; i < 30; ++i) {
     const std::string name = "tone" + std::to_string(i) + ".wav";
-    write_tone(folder / name, 200.0 + 300 * (i % 3) + i);
+    write_tone(folder / name, 200.0 + 300 * (i % 3) + i, 16000 / 5);
     const char* kinds[] = {"small", "big", "other"};
     manifest += name + "," + std::string(static_cast<std::size_t>(i / 3 % 4 + 1), "abc"[i % 3]) +
                 " word " + std::to_string(i) + "," + kinds[i % 3] + "," +

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <csignal>
-#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -14,6 +12,7 @@
 #include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 #include <scratch.h>
+#include <tone.h>
 
 #include <polyphony/base/files.h>
 #include <polyphony/tensor/archive.h>
@@ -23,39 +22,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A third of a second of a tone, as 16-bit PCM at 16 kHz.
-void write_tone(const fs::path& path, double hertz) {
-  constexpr std::uint32_t kRate = 16000;
-  constexpr std::uint32_t kSamples = kRate / 3;
-  std::string bytes;
-  const auto put = [&](std::uint32_t value, int width) {
-    for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
-  };
-  bytes += "RIFF";
-  put(36 + 2 * kSamples, 4);
-  bytes += "WAVEfmt ";
-  put(16, 4);
-  put(1, 2);
-  put(1, 2);
-  put(kRate, 4);
-  put(2 * kRate, 4);
-  put(2, 2);
-  put(16, 2);
-  bytes += "data";
-  put(2 * kSamples, 4);
-  for (std::uint32_t i = 0; i < kSamples; ++i) {
-    const double angle = 2 * 3.14159265358979 * hertz * i / kRate;
-    put(static_cast<std::uint32_t>(static_cast<std::int32_t>(9000 * std::sin(angle))), 2);
-  }
-  write_file(path, bytes);
-}
-
 /// Forty recordings in three pitches, with a manifest.
 void write_corpus(const fs::path& folder) {
   std::string manifest = "audio_path,text,label,split\n";
   for (int i = 0; i < 40; ++i) {
     const std::string name = "tone" + std::to_string(i) + ".wav";
-    write_tone(folder / name, 200.0 + 300 * (i % 3) + i);
+    write_tone(folder / name, 200.0 + 300 * (i % 3) + i, 16000 / 3);
     const char* split = i < 28 ? "train" : i < 34 ? "val" : "test";
     manifest += name + ",words of number " + std::to_string(i) + "," +
                 std::string(i % 3 == 0   ? "small"
