@@ -1,6 +1,7 @@
 #include <polyphony/datasets/speech_text.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include <ATen/ops/empty.h>
@@ -27,6 +28,22 @@ bool hears(const std::vector<Input>& inputs) {
 
 bool reads(const std::vector<Input>& inputs) {
   return wants(inputs, Input::kNgrams) || wants(inputs, Input::kInputIds);
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && corpus::blank(text.substr(0, 1))) text.remove_prefix(1);
+  while (!text.empty() && corpus::blank(text.substr(text.size() - 1))) text.remove_suffix(1);
+  return text;
+}
+
+/// @throws ConfigError where a class's name would be read as several
+void check_separator(const SpeechTextOptions& options) {
+  for (const std::string& name : options.classes) {
+    if (name.find(options.label_separator) == std::string::npos) continue;
+    throw ConfigError(fmt::format("dataset.classes: '{}' holds the separator '{}'", name,
+                                  options.label_separator),
+                      "choose another dataset.label_separator, and write the manifest with it");
+  }
 }
 
 /// The model whose files an input needs. @throws ConfigError where none is named
@@ -61,6 +78,10 @@ void SpeechTextOptions::describe(config::Fields& f) {
     "column of the label: a class name or its number from 0; may be absent at prediction");
   f.required("classes", classes, "class names in label order");
   f.check("classes", classes.size() >= 2, "at least two names");
+  f("multi_label", multi_label, "a row may have several classes; the task says so too");
+  f("label_separator", label_separator,
+    "with multi_label: stands between the classes of a row; a cell of it alone: none of them");
+  f.check("label_separator", !corpus::blank(label_separator), "not blank");
   f.required("inputs", inputs, "what the model reads: log_mel, ngrams, input_values, input_ids");
   f.check("inputs", !inputs.empty(), "at least one of log_mel, ngrams, input_values, input_ids");
   f("log_mel", log_mel, "front-end of the audio");
@@ -75,6 +96,7 @@ void SpeechTextOptions::describe(config::Fields& f) {
 
 SpeechTextDataset::SpeechTextDataset(Options options)
     : options_(std::move(options)), front_end_(options_.log_mel) {
+  if (options_.multi_label) check_separator(options_);
   constexpr std::string_view kSplit = "{split}";
   if (const std::size_t at = options_.manifest.find(kSplit); at != std::string::npos) {
     options_.manifest.replace(at, kSplit.size(), options_.split);
@@ -95,15 +117,40 @@ SpeechTextDataset::SpeechTextDataset(Options options)
   ngrams_.resize(rows_.size());
 }
 
-std::int64_t SpeechTextDataset::label_of(const corpus::ManifestRow& row) const {
-  if (corpus::blank(row.label)) return -1;
+std::int64_t SpeechTextDataset::label_of(const std::string& name,
+                                         const corpus::ManifestRow& row) const {
   const auto& classes = options_.classes;
-  const auto label = corpus::label_of(row.label, classes);
+  const auto label = corpus::label_of(name, classes);
   if (label && *label < static_cast<std::int64_t>(classes.size())) return *label;
+  const char* several = options_.multi_label ? "; dataset.label_separator stands between several"
+                                             : "; dataset.multi_label reads several of a row";
   throw DataError(
-      fmt::format("{}:{}: label '{}' is out of range", options_.manifest, row.line, row.label),
-      fmt::format("labels are 0 to {} or one of: {}; see dataset.classes", classes.size() - 1,
-                  fmt::join(classes, ", ")));
+      fmt::format("{}:{}: label '{}' is out of range", options_.manifest, row.line, name),
+      fmt::format("labels are 0 to {} or one of: {}; see dataset.classes{}", classes.size() - 1,
+                  fmt::join(classes, ", "), several));
+}
+
+/// The classes of a cell that is not blank, each once, in label order.
+std::vector<std::int64_t> SpeechTextDataset::labels_of(const corpus::ManifestRow& row) const {
+  if (!options_.multi_label) return {label_of(row.label, row)};
+  const std::string& separator = options_.label_separator;
+  std::vector<std::int64_t> labels;
+  for (std::size_t begin = 0; begin <= row.label.size();) {
+    const std::size_t end = std::min(row.label.find(separator, begin), row.label.size());
+    const std::string name(trimmed(std::string_view(row.label).substr(begin, end - begin)));
+    if (!name.empty()) labels.push_back(label_of(name, row));
+    begin = end + separator.size();
+  }
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  return labels;
+}
+
+at::Tensor SpeechTextDataset::label(const Row& row) const {
+  if (!options_.multi_label) return at::scalar_tensor(row.labelled ? row.labels[0] : -1, at::kLong);
+  at::Tensor has = at::zeros({std::ssize(options_.classes)});
+  for (const std::int64_t one : row.labels) has.data_ptr<float>()[one] = 1.0F;
+  return has;
 }
 
 /// The manifest, with the columns that the inputs need.
@@ -141,8 +188,10 @@ void SpeechTextDataset::read_rows() {
       ++without_text;
       continue;
     }
-    const std::int64_t label = label_of(row);
-    rows_.push_back({std::move(row.audio_path), std::move(row.text), label});
+    const bool labelled = !corpus::blank(row.label);
+    std::vector<std::int64_t> labels;
+    if (labelled) labels = labels_of(row);
+    rows_.push_back({std::move(row.audio_path), std::move(row.text), std::move(labels), labelled});
     table_.rows.push_back(std::move(manifest.table.rows[i]));
     table_.lines.push_back(manifest.table.lines[i]);
   }
@@ -160,9 +209,24 @@ void SpeechTextDataset::read_rows() {
 std::vector<std::int64_t> SpeechTextDataset::class_counts() const {
   std::vector<std::int64_t> counts(options_.classes.size());
   for (const Row& row : rows_) {
-    if (row.label >= 0) ++counts[static_cast<std::size_t>(row.label)];
+    for (const std::int64_t label : row.labels) ++counts[static_cast<std::size_t>(label)];
   }
   return counts;
+}
+
+std::int64_t SpeechTextDataset::unlabelled() const {
+  return std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return !row.labelled; });
+}
+
+std::vector<std::int64_t> SpeechTextDataset::lengths() const {
+  constexpr double kMilliseconds = 1000;
+  const bool audio = hears(options_.inputs);
+  std::vector<std::int64_t> lengths;
+  for (const Row& row : rows_) {
+    lengths.push_back(audio ? std::lround(audio::recorded_seconds(row.audio) * kMilliseconds)
+                            : std::ssize(row.text));
+  }
+  return lengths;
 }
 
 at::Tensor SpeechTextDataset::log_mel(const std::string& path) const {
@@ -223,7 +287,7 @@ data::Item SpeechTextDataset::get(std::int64_t index) const {
         break;
     }
   }
-  item.set("label", at::scalar_tensor(row.label, at::kLong));
+  item.set("label", label(row));
   return item;
 }
 
@@ -258,7 +322,7 @@ at::Tensor SpeechTextDataset::encoder_input(const data::FrozenInput& input,
 
 data::Item SpeechTextDataset::bare_row(std::int64_t row) const {
   data::Item item;
-  item.set("label", at::scalar_tensor(rows_.at(static_cast<std::size_t>(row)).label, at::kLong));
+  item.set("label", label(rows_.at(static_cast<std::size_t>(row))));
   return item;
 }
 

@@ -35,6 +35,8 @@ struct SpeechTextOptions {
   std::string text_column = "text";
   std::string label_column = "label";
   std::vector<std::string> classes;
+  bool multi_label = false;
+  std::string label_separator = "|";
   std::vector<Input> inputs;
   audio::LogMelOptions log_mel;
   text::NormalizeOptions normalize;
@@ -48,10 +50,11 @@ struct SpeechTextOptions {
 
 /// Rows of a manifest of recordings and transcripts.
 ///
-/// An item has "label" (int64 [], -1 where the cell is empty) and, as `inputs` asks, "log_mel"
-/// (float [frames, mels]) and "ngrams" (int64 [positions, max_n + max_words]), which are computed
-/// once and kept in memory up to `cache_mb`, "input_values" (float [samples]) and "input_ids"
-/// (int64 [tokens]), what pretrained encoders read. With `frozen` these two are embedded once.
+/// An item has "label" (int64 [], -1 where the cell is empty; with `multi_label` float [classes], 1
+/// where the cell names the class) and, as `inputs` asks, "log_mel" (float [frames, mels]) and
+/// "ngrams" (int64 [positions, max_n + max_words]), which are computed once and kept in memory up
+/// to `cache_mb`, "input_values" (float [samples]) and "input_ids" (int64 [tokens]), what
+/// pretrained encoders read. With `frozen` these two are embedded once.
 class SpeechTextDataset : public data::Dataset, public data::Embeddable {
  public:
   using Options = SpeechTextOptions;
@@ -63,7 +66,12 @@ class SpeechTextDataset : public data::Dataset, public data::Embeddable {
   std::int64_t size() const override { return static_cast<std::int64_t>(rows_.size()); }
   data::Item get(std::int64_t index) const override;
   const std::vector<std::string>& classes() const override { return options_.classes; }
+  /// With `multi_label` a row counts for each of its classes.
   std::vector<std::int64_t> class_counts() const override;
+  bool multi_label() const override { return options_.multi_label; }
+  std::int64_t unlabelled() const override;
+  /// Milliseconds of the recordings where the inputs need them, else bytes of the texts.
+  std::vector<std::int64_t> lengths() const override;
   const CsvTable& table() const override { return table_; }
 
   std::vector<data::FrozenInput> frozen_inputs() const override;
@@ -75,12 +83,15 @@ class SpeechTextDataset : public data::Dataset, public data::Embeddable {
   struct Row {
     std::string audio;
     std::string text;
-    std::int64_t label = -1;
+    std::vector<std::int64_t> labels;  ///< one, or any number with multi_label
+    bool labelled = false;             ///< the cell is not blank
   };
 
   corpus::Manifest read_table() const;
   void read_rows();
-  std::int64_t label_of(const corpus::ManifestRow& row) const;
+  std::vector<std::int64_t> labels_of(const corpus::ManifestRow& row) const;
+  std::int64_t label_of(const std::string& name, const corpus::ManifestRow& row) const;
+  at::Tensor label(const Row& row) const;
   at::Tensor log_mel(const std::string& path) const;
   at::Tensor ngrams(const std::string& words) const;
   at::Tensor cached(std::vector<at::Tensor>& cache, std::size_t index,

@@ -178,12 +178,18 @@ class Experiment {
         "predict`, which needs none");
   }
 
+  /// Of one label a row, two classes differ; of several, a class that some rows have.
   static void refuse_one_class(const data::Dataset& rows) {
     const std::vector<std::int64_t> counts = rows.class_counts();
-    if (std::count_if(counts.begin(), counts.end(), [](auto count) { return count > 0; }) >= 2)
-      return;
-    throw DataError("the training rows have fewer than two classes; there is nothing to learn",
-                    "look at the labels with `polyphony data check`, and at split.train");
+    const auto tells = [&](std::int64_t count) {
+      return count > 0 && (!rows.multi_label() || count < rows.size());
+    };
+    if (std::count_if(counts.begin(), counts.end(), tells) >= (rows.multi_label() ? 1 : 2)) return;
+    throw DataError(
+        rows.multi_label()
+            ? "every class is that of all training rows, or of none; there is nothing to learn"
+            : "the training rows have fewer than two classes; there is nothing to learn",
+        "look at the labels with `polyphony data check`, and at split.train");
   }
 
   void test() {
@@ -195,17 +201,25 @@ class Experiment {
     for (const auto& [name, value] : values) fmt::print("{:<24} {:.4f}\n", name, value);
   }
 
-  /// The class of the greatest logit; where a row may have several, those above 0, with | between.
-  static std::string predicted(const data::Dataset& rows, std::span<const float> logits) {
+  /// A text option of the dataset.
+  std::string dataset_option(const char* option, const char* otherwise) const {
+    const config::Node* given = options_.dataset.node.find(option);
+    return given != nullptr && given->is_string() ? given->as_string() : otherwise;
+  }
+
+  /// The class of the greatest logit; where a row may have several, those of a probability above a
+  /// half as a manifest writes them: the separator between them, or alone where there are none.
+  std::string predicted(const data::Dataset& rows, std::span<const float> logits) const {
     if (!rows.multi_label()) {
       const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
       return rows.classes()[static_cast<std::size_t>(best)];
     }
+    const std::string separator = dataset_option("label_separator", "|");
     std::string names;
     for (std::size_t i = 0; i < logits.size(); ++i) {
-      if (logits[i] > 0) names += (names.empty() ? "" : "|") + rows.classes()[i];
+      if (logits[i] > 0) names += (names.empty() ? "" : separator) + rows.classes()[i];
     }
-    return names;
+    return names.empty() ? separator : names;
   }
 
   /// Logits as .npy and the input's columns with the predicted label as .csv.
@@ -244,10 +258,6 @@ class Experiment {
                        static_cast<std::int64_t>(labels.size()) == rows.size() &&
                        logits.size(1) == static_cast<std::int64_t>(rows.classes().size());
     if (!whole || std::any_of(labels.begin(), labels.end(), unlabelled_row)) return;
-    const auto column = [this](const char* option, const char* otherwise) {
-      const config::Node* given = options_.dataset.node.find(option);
-      return given != nullptr && given->is_string() ? given->as_string() : otherwise;
-    };
     Scored scored;
     scored.stage = name;
     scored.classes = rows.classes();
@@ -256,9 +266,9 @@ class Experiment {
                      scored.classes.size());
     scored.labels = labels;
     scored.table = rows.table();
-    scored.folder = fs::path(column("manifest", "")).parent_path();
-    scored.path_column = column("path_column", "audio_path");
-    scored.text_column = column("text_column", "text");
+    scored.folder = fs::path(dataset_option("manifest", "")).parent_path();
+    scored.path_column = dataset_option("path_column", "audio_path");
+    scored.text_column = dataset_option("text_column", "text");
     for (Figure& figure : figures_of(scored)) {
       recording_.recorder()->prepare(record::figure_artifact(
           figure.kind, figure.name, recording_.directory() / "figures", std::move(figure.data)));

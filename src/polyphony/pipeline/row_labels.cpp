@@ -12,7 +12,8 @@ void RowLabels::on_predict_start(train::Trainer&) {
 
 void RowLabels::on_predict_batch_end(train::Trainer&, const data::Batch& batch, std::int64_t) {
   const at::Tensor& index = batch.at("index");
-  const at::Tensor label = batch.has("label") ? batch.at("label") : at::full_like(index, -1);
+  const bool single = batch.has("label") && batch.at("label").dim() == 1;
+  const at::Tensor label = single ? batch.at("label") : at::full_like(index, -1);
   labels_.push_back(label.to(at::kFloat).reshape({-1, 1}));
   rows_.push_back(index);
 }

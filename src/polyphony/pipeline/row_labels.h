@@ -18,8 +18,8 @@ class RowLabels : public train::Callback {
   void on_predict_batch_end(train::Trainer& trainer, const data::Batch& batch,
                             std::int64_t index) override;
 
-  /// Labels of all processes' rows in dataset order, -1 where a row has none; every process calls
-  /// it.
+  /// Labels of all processes' rows in dataset order, -1 where a row has none, or may have several;
+  /// every process calls it.
   std::vector<std::int64_t> gather(train::Strategy& strategy) const;
 
  private:

@@ -1,6 +1,7 @@
 #include <polyphony/tasks/classification.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <torch/nn/functional/loss.h>
@@ -82,6 +83,57 @@ metrics::MetricCollection f1_and_accuracy(const ClassificationOptions& task) {
       std::make_shared<metrics::MulticlassAccuracy>(set(metrics::MulticlassAccuracy::Options()))});
 }
 
+constexpr const char* kWeightsRule = "finite, not negative, and not all 0";
+
+bool are_weights(const ClassWeights& weights) {
+  if (weights.kind != ClassWeights::Kind::kGiven) return true;
+  const auto usable = [](double weight) { return std::isfinite(weight) && weight >= 0; };
+  const auto above = [](double weight) { return weight > 0; };
+  return std::all_of(weights.values.begin(), weights.values.end(), usable) &&
+         std::any_of(weights.values.begin(), weights.values.end(), above);
+}
+
+/// float [classes]; undefined where none are given.
+at::Tensor given(const ClassWeights& weights, int classes, const char* option) {
+  if (weights.kind != ClassWeights::Kind::kGiven) return {};
+  if (std::ssize(weights.values) != classes) {
+    throw ConfigError(
+        fmt::format("task.{}: {} weights for {} classes", option, weights.values.size(), classes),
+        "give one number for each class, in label order, or write balanced");
+  }
+  return torch::tensor(weights.values, torch::kFloat);
+}
+
+void refuse_contradictions(const ClassificationOptions& options) {
+  if (options.pos_weight.kind == ClassWeights::Kind::kNone) return;
+  if (!options.multi_label) {
+    throw ConfigError("task.pos_weight: rows of one class each have no such weight",
+                      "write class_weights instead, or set multi_label");
+  }
+  if (options.class_weights.kind == ClassWeights::Kind::kBalanced) {
+    throw ConfigError(
+        "task.pos_weight and task.class_weights=balanced both weigh the rows that have a class",
+        "leave one of them out");
+  }
+}
+
+/// Lets the metrics see a row, so that those of other rows are refused before the training.
+void try_metrics(metrics::MetricCollection metrics, const ClassificationOptions& task) {
+  const at::Tensor scores = torch::zeros({1, task.num_labels});
+  const at::Tensor label = torch::zeros({1}, torch::kLong);
+  try {
+    metrics.update(scores, task.multi_label ? scores.to(torch::kLong) : label);
+  } catch (const Error& error) {
+    throw ConfigError(
+        fmt::format("task.metrics do not fit {} classes of which a row has {}: {}", task.num_labels,
+                    task.multi_label ? "any number" : "one", error.what()),
+        task.multi_label ? "use metrics of several classes a row with num_labels=${num_labels}, as "
+                           "MultilabelF1Score (metrics@task.metrics=multilabel)"
+                         : "use metrics of one class a row with num_classes=${num_labels}, as "
+                           "MulticlassF1Score (metrics@task.metrics=classification)");
+  }
+}
+
 /// Weights of `encoder` in a single-modality checkpoint, for the submodule `name` of a fusion
 /// model.
 void take_encoder(models::Model& model, const std::string& name, const std::string& checkpoint) {
@@ -107,6 +159,23 @@ void take_encoder(models::Model& model, const std::string& name, const std::stri
 
 }  // namespace
 
+bool read(const config::Node& node, ClassWeights& weights) {
+  weights = {};
+  if (node.is_null()) return true;
+  if (node.is_list()) {
+    weights.kind = ClassWeights::Kind::kGiven;
+    return read(node, weights.values);
+  }
+  if (!node.is_string()) return false;
+  if (node.as_string() == "balanced") weights.kind = ClassWeights::Kind::kBalanced;
+  return node.as_string() == "balanced" || node.as_string() == "none";
+}
+
+std::string show(const ClassWeights& weights) {
+  if (weights.kind == ClassWeights::Kind::kGiven) return config::show(weights.values);
+  return weights.kind == ClassWeights::Kind::kBalanced ? "balanced" : "none";
+}
+
 void ClassificationOptions::describe(config::Fields& f) {
   f.required("model", model, "what maps a batch to logits");
   f.required("num_labels", num_labels, "number of classes");
@@ -114,17 +183,26 @@ void ClassificationOptions::describe(config::Fields& f) {
   f("average", average, "how classes are averaged in the logged metrics, where none are named");
   f("metrics", metrics, "what is logged of each epoch; null: F1 and accuracy");
   f("class_weights", class_weights,
-    "balanced: weigh classes by inverse frequency in the training data");
+    "of the classes in the training loss: balanced: by inverse frequency in the training data; or "
+    "a list in label order, CrossEntropyLoss's weight");
+  f.check("class_weights", are_weights(class_weights), kWeightsRule);
   f("label_smoothing", label_smoothing, "share of the target spread over all classes, 0 to 1");
   f.check("label_smoothing", label_smoothing >= 0 && label_smoothing < 1, "in [0, 1)");
   f("multi_label", multi_label,
     "rows may have several classes: binary cross-entropy of each; the dataset says so too");
+  f("pos_weight", pos_weight,
+    "with multi_label: of the rows that have a class against those that do not; balanced: rows "
+    "without / rows with it in the training data; or a list, BCEWithLogitsLoss's pos_weight");
+  f.check("pos_weight", are_weights(pos_weight), kWeightsRule);
   f("init_from", init_from,
     "checkpoints whose encoder starts a part of the model, e.g. audio: PATH");
   f("freeze", freeze, "parts of the model that are not trained");
 }
 
 Classification::Classification(Options options) : options_(std::move(options)) {
+  refuse_contradictions(options_);
+  weights_ = given(options_.class_weights, options_.num_labels, "class_weights");
+  positive_ = given(options_.pos_weight, options_.num_labels, "pos_weight");
   model_ = config::build(options_.model, "task.model");
   for (const auto& [name, checkpoint] : options_.init_from) take_encoder(*model_, name, checkpoint);
   for (const std::string& name : options_.freeze) {
@@ -142,6 +220,7 @@ Classification::Classification(Options options) : options_(std::move(options)) {
   const metrics::MetricCollection metrics = options_.metrics.is_set()
                                                 ? *config::build(options_.metrics, "task.metrics")
                                                 : f1_and_accuracy(options_);
+  try_metrics(metrics.clone(""), options_);
   for (int i = 0; i < kStages; ++i) {
     metrics_.push_back(metrics.clone(train::prefix(static_cast<Stage>(i))));
   }
@@ -160,25 +239,28 @@ void Classification::setup(const data::Dataset& dataset) {
                     dataset.multi_label() ? "several classes" : "one class each"),
         "set task.multi_label and dataset.multi_label alike");
   }
-  if (options_.class_weights == ClassWeights::kBalanced) weigh(dataset);
+  weigh(dataset);
 }
 
 /// Single labels: rows / (classes * rows of the class), as scikit-learn's "balanced". Several: rows
-/// without the class / rows with it, for the rows that have it (the pos_weight of PyTorch).
+/// without the class / rows with it, for the rows that have it (the pos_weight of PyTorch). A class
+/// that no row has, or every row, weighs 1.
 void Classification::weigh(const data::Dataset& dataset) {
+  const bool balanced = options_.class_weights.kind == ClassWeights::Kind::kBalanced ||
+                        options_.pos_weight.kind == ClassWeights::Kind::kBalanced;
+  if (!balanced) return;
   const std::vector<std::int64_t> counts = dataset.class_counts();
-  double total = 0;
-  for (const std::int64_t count : counts) total += static_cast<double>(count);
   const auto labelled = static_cast<double>(dataset.size() - dataset.unlabelled());
-  weights_ = torch::ones({options_.num_labels});
+  at::Tensor weights = torch::ones({options_.num_labels});
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] == 0) continue;
     const auto count = static_cast<double>(counts[i]);
     const double weight = options_.multi_label
                               ? (labelled - count) / count
-                              : total / (static_cast<double>(options_.num_labels) * count);
-    weights_.data_ptr<float>()[i] = static_cast<float>(weight);
+                              : labelled / (static_cast<double>(options_.num_labels) * count);
+    const bool some = counts[i] > 0 && weight > 0;
+    if (some) weights.data_ptr<float>()[i] = static_cast<float>(weight);
   }
+  (options_.multi_label ? positive_ : weights_) = weights;
 }
 
 at::Tensor Classification::training_loss(const at::Tensor& logits, const at::Tensor& label,
@@ -187,7 +269,8 @@ at::Tensor Classification::training_loss(const at::Tensor& logits, const at::Ten
   const double smoothing = train ? options_.label_smoothing : 0.0;
   if (options_.multi_label) {
     auto options = functional::BinaryCrossEntropyWithLogitsFuncOptions();
-    if (train && weights_.defined()) options.pos_weight(weights_);
+    if (train && weights_.defined()) options.weight(weights_);
+    if (train && positive_.defined()) options.pos_weight(positive_);
     const at::Tensor target = label * (1.0 - smoothing) + smoothing / 2.0;
     return functional::binary_cross_entropy_with_logits(logits, target, options);
   }
@@ -200,8 +283,12 @@ at::Tensor Classification::step(const data::Batch& batch, Stage stage) {
   const at::Tensor logits = model_->forward(batch).to(torch::kFloat);
   const at::Tensor& label = batch.at("label");
   const at::Tensor loss = training_loss(logits, label, stage == Stage::kTrain);
-  const at::Tensor target = options_.multi_label ? label.to(torch::kLong) : label;
-  metrics_[slot(stage)].update(logits.detach(), target);
+  // Of logits that all lie in [0, 1] a multilabel metric would take them for probabilities.
+  if (options_.multi_label) {
+    metrics_[slot(stage)].update(logits.detach().sigmoid(), label.to(torch::kLong));
+  } else {
+    metrics_[slot(stage)].update(logits.detach(), label);
+  }
   train::LogOptions whole_epoch;
   whole_epoch.on_step = false;
   whole_epoch.on_epoch = true;
@@ -325,6 +412,7 @@ std::string Classification::summary(int max_depth) const {
 }
 
 POLYPHONY_REGISTER(train::Task, Classification, "polyphony.tasks.Classification",
-                   "cross-entropy over single labels, with F1 and accuracy over each epoch")
+                   "cross-entropy over single labels, or of each class where rows have several, "
+                   "with F1 and accuracy over each epoch")
 
 }  // namespace polyphony::tasks

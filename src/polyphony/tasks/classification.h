@@ -12,14 +12,22 @@
 
 namespace polyphony::tasks {
 
-enum class ClassWeights { kNone, kBalanced };
+/// A weight a class: none (all 1), balanced (by the classes' frequency), or a list in label order.
+struct ClassWeights {
+  enum class Kind { kNone, kBalanced, kGiven } kind = Kind::kNone;
+  std::vector<double> values;  ///< of kGiven
+};
+bool read(const config::Node& node, ClassWeights& weights);
+std::string show(const ClassWeights& weights);
+inline const char* type_name(const ClassWeights&) { return "none|balanced or list[float]"; }
 
 struct ClassificationOptions {
   config::Child<models::Model> model;
   int num_labels = 0;
   metrics::Average average = metrics::Average::kMacro;
   config::Child<metrics::MetricCollection> metrics;
-  ClassWeights class_weights = ClassWeights::kNone;
+  ClassWeights class_weights;
+  ClassWeights pos_weight;
   double label_smoothing = 0.0;
   bool multi_label = false;
   config::Named<std::string> init_from;
@@ -65,6 +73,7 @@ class Classification : public train::Task {
   at::Tensor step(const data::Batch& batch, train::Stage stage);
   /// What training takes the gradient of, where `train`; else without weights and smoothing.
   at::Tensor training_loss(const at::Tensor& logits, const at::Tensor& label, bool train) const;
+  /// Weights that the rows of the training data decide.
   void weigh(const data::Dataset& dataset);
   /// Logs the stage's metrics over all rows since the last reset, and resets them.
   void log_metrics(train::Stage stage);
@@ -73,13 +82,8 @@ class Classification : public train::Task {
   std::shared_ptr<models::Model> model_;
   std::vector<metrics::MetricCollection> metrics_;  // one a stage
   at::Tensor weights_;                              // float [classes]; undefined where all are 1
+  at::Tensor
+      positive_;  // of the rows that have a class, float [classes]; undefined where all are 1
 };
 
 }  // namespace polyphony::tasks
-
-template <>
-struct polyphony::config::EnumNames<polyphony::tasks::ClassWeights> {
-  static constexpr std::pair<const char*, polyphony::tasks::ClassWeights> kTable[] = {
-      {"none", polyphony::tasks::ClassWeights::kNone},
-      {"balanced", polyphony::tasks::ClassWeights::kBalanced}};
-};
