@@ -27,7 +27,9 @@ constexpr std::string_view kByManifest =
     "polyphony.datasets.SpeechText reads recordings and transcripts by a manifest: docs/data.md";
 constexpr std::string_view kByClassification =
     "polyphony.tasks.Classification holds model, loss and metrics";
-constexpr std::string_view kHub = "there is no model hub here; name a checkpoint on disk";
+constexpr std::string_view kHeadless =
+    "polyphony.models.SequenceClassifier is the encoder with a head; `polyphony embed` keeps hidden "
+    "states: docs/embeddings.md";
 
 constexpr Alias kAliases[] = {
     // Lightning
@@ -131,7 +133,7 @@ constexpr Alias kAliases[] = {
     {"transformers", "XLMRobertaTokenizer", "polyphony.text.AutoTokenizer", ""},
     {"transformers", "XLMRobertaTokenizerFast", "polyphony.text.AutoTokenizer", ""},
     {"transformers", "PreTrainedTokenizerFast", "polyphony.text.AutoTokenizer", ""},
-    {"transformers", "AutoModel", "", kHub},
+    {"transformers", "AutoModel", "", kHeadless},
     {"transformers", "AutoModelForSequenceClassification", "polyphony.models.SequenceClassifier",
      ""},
     {"transformers", "AutoModelForAudioClassification", "polyphony.models.SequenceClassifier", ""},
@@ -142,8 +144,8 @@ constexpr Alias kAliases[] = {
     {"transformers", "RobertaForSequenceClassification", "polyphony.models.SequenceClassifier", ""},
     {"transformers", "XLMRobertaForSequenceClassification", "polyphony.models.SequenceClassifier",
      ""},
-    {"transformers", "HubertModel", "", kHub},
-    {"transformers", "RobertaModel", "", kHub},
+    {"transformers", "HubertModel", "", kHeadless},
+    {"transformers", "RobertaModel", "", kHeadless},
     {"transformers", "Wav2Vec2FeatureExtractor", "", "audio is normalised by the dataset"},
 
     // TorchMetrics

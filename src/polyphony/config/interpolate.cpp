@@ -350,7 +350,7 @@ class Evaluation final : public ResolverScope {
       resolver_.fail(
           "InterpolationResolutionError",
           fmt::format("{} raised while resolving interpolation: {}", error.type, error.what), node_,
-          at_);
+          at_, error.remedy);
     }
   }
 
@@ -392,7 +392,7 @@ class Evaluation final : public ResolverScope {
       resolver_.fail(
           "InterpolationResolutionError",
           fmt::format("{} raised while resolving interpolation: {}", error.type, error.what), node_,
-          at_);
+          at_, error.remedy);
     }
     if (result) return *std::move(result);
     const std::vector<std::string> known = resolver_names(resolver_.context_);

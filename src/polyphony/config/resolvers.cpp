@@ -40,7 +40,10 @@ Node env(const Arguments& arguments, ResolverScope& scope) {
   if (arguments.size() == 2) {
     return arguments[1].is_null() ? Node() : Node(python_str(arguments[1]));
   }
-  throw ResolverError{"KeyError", fmt::format("Environment variable '{}' not found", name)};
+  throw ResolverError{"KeyError", fmt::format("Environment variable '{}' not found", name),
+                      fmt::format("export {0}=VALUE, or write {0}=VALUE into the file .env of this "
+                                  "folder or of one above",
+                                  name)};
 }
 
 Node now(const Arguments& arguments, ResolverScope& scope) {

@@ -12,6 +12,7 @@ namespace polyphony::config {
 struct ResolverError {
   std::string type;  ///< "KeyError", "ValueError", "TypeError", …
   std::string what;
+  std::string remedy = {};
 };
 
 /// The configuration that a resolver is called from.

@@ -39,6 +39,14 @@ std::string place_text(const record::WandbLog& log, bool offline) {
 
 }  // namespace
 
+bool read(const config::Node& node, WandbTags& tags) {
+  if (!node.is_string()) return config::read(node, tags.names);
+  tags.names = {node.as_string()};
+  return true;
+}
+
+std::string show(const WandbTags& tags) { return config::show(tags.names); }
+
 void WandbLoggerOptions::describe(config::Fields& f) {
   f("name", name, "the run's name on W&B; null: run_name");
   f("save_dir", save_dir, "the run goes to SAVE_DIR/wandb/offline-run-DATE_TIME-ID");
@@ -68,7 +76,7 @@ std::unique_ptr<record::Sink> WandbLogger::open(const record::RunInfo& run) {
   options.group = options_.group.value_or(run.group);
   options.job_type = options_.job_type.value_or(run.verb);
   options.notes = options_.notes.value_or(run.notes);
-  options.tags = options_.tags.empty() ? run.tags : options_.tags;
+  options.tags = options_.tags.names.empty() ? run.tags : options_.tags.names;
   options.id = options_.id ? *options_.id : options_.version.value_or("");
   options.prefix = options_.prefix;
   options.log_model = options_.log_model.is_string() || options_.log_model.as_bool();

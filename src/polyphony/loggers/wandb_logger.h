@@ -12,6 +12,14 @@ namespace polyphony::loggers {
 /// What to do where a local run of the same id exists.
 enum class WandbResume { kAllow, kMust, kNever, kAuto };
 
+/// A list of labels, or one alone.
+struct WandbTags {
+  std::vector<std::string> names;
+};
+bool read(const config::Node& node, WandbTags& tags);
+std::string show(const WandbTags& tags);
+inline const char* type_name(const WandbTags&) { return "list[str] or str"; }
+
 struct WandbLoggerOptions {
   std::optional<std::string> name;
   std::optional<std::string> save_dir = ".";
@@ -24,7 +32,7 @@ struct WandbLoggerOptions {
   std::optional<std::string> group;
   std::optional<std::string> job_type;
   std::optional<std::string> notes;
-  std::vector<std::string> tags;
+  WandbTags tags;
   config::Node log_model = false;
   std::string prefix;
   std::optional<WandbResume> resume = WandbResume::kAllow;

@@ -47,7 +47,7 @@ void embed_all(const EmbedOptions& options, train::Strategy& strategy) {
 
 void run_embed(const Request& request) {
   config::Node config = resolved(request);
-  without_gpu(config.find("trainer"));
+  for_this_build(config.find("trainer"));
   EmbedOptions options;
   config::Fields fields(config, "polyphony embed", "");
   options.describe(fields);

@@ -33,7 +33,7 @@ void add_first(Node& to, const char* name, const Node& config,
 
 Node logged_hyper_parameters(const Node& config) {
   Node values = Node::map();
-  for (const char* section : {"task", "architecture"}) {
+  for (const char* section : {"task", "architecture", "architecture_module"}) {
     const Node* task = config.find(section);
     add(values, task, {"_target_", "model"});
     if (task != nullptr) add(values, task->find("model"), {"_target_"});
@@ -42,7 +42,9 @@ Node logged_hyper_parameters(const Node& config) {
   add_first(values, "epoch", config, {"epoch", "trainer.max_epochs"});
   add_first(values, "seed", config, {"seed"});
   add(values, config.find("trainer"), {"_target_"});
-  add(values, config.find("dataset"), {"_target_", "data_path", "manifest", "split", "seed"});
+  for (const char* section : {"dataset", "dataset_module"}) {
+    add(values, config.find(section), {"_target_", "data_path", "manifest", "split", "seed"});
+  }
   for (const char* section : {"optimizer", "schedule"}) {
     Node options = Node::map();
     add(options, config.find(section), {"_target_", "_partial_"});

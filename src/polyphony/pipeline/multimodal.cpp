@@ -7,6 +7,7 @@
 
 #include <ATen/ops/argmax.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
@@ -48,6 +49,7 @@ struct MultimodalOptions {
   EmbeddingsOptions embeddings;
   int batch_size = 32;
   int workers_ratio = 2;
+  bool use_all_workers = false;
   std::int64_t resumed_step = 0;
   std::optional<std::string> resume_from;
   std::optional<std::string> ckpt_path;
@@ -56,6 +58,7 @@ struct MultimodalOptions {
   std::string logit_name;
   std::string submission_name;
   std::string target_column_name = "emotion";
+  std::string monitor = "val_MulticlassF1Score";
 
   void describe(config::Fields& f) {
     f("mode", mode, "train, test or predict");
@@ -76,6 +79,7 @@ struct MultimodalOptions {
     f.check("batch_size", batch_size >= 1, "at least 1");
     f("workers_ratio", workers_ratio, "threads that load rows, a device");
     f.check("workers_ratio", workers_ratio >= 0, "at least 0");
+    f("use_all_workers", use_all_workers, "as many as the machine has processors");
     f("resumed_step", resumed_step, "more than 0: go on from last.ckpt of the checkpoint folder");
     f.check("resumed_step", resumed_step >= 0, "at least 0");
     f("resume_from", resume_from, "train: any checkpoint to go on from");
@@ -85,6 +89,7 @@ struct MultimodalOptions {
     f("logit_name", logit_name, "predict: CONNECTED_DIR/logits/NAME.npy");
     f("submission_name", submission_name, "predict: CONNECTED_DIR/submissions/NAME.csv");
     f("target_column_name", target_column_name, "column of labels");
+    f("monitor", monitor, "the metric that is watched");
   }
 
   const config::Node& task() const {
@@ -98,12 +103,49 @@ Stage stage_of(const MultimodalOptions& options) {
   if (options.mode == "test") return Stage::kTest;
   if (options.mode == "predict") return Stage::kPredict;
   if (options.mode == "tune") {
-    throw ConfigError("mode: tune: there is no hyper-parameter search in this version",
-                      "sweep with --multirun, e.g. lr=1e-3,5e-4 num_layers=2,4, and read the best "
-                      "run off `polyphony runs list`");
+    throw ConfigError(
+        "mode: tune: the original's search (Optuna) is not built yet",
+        fmt::format("sweep over what tuner.hparams names with --multirun mode=train, e.g. "
+                    "lr=1e-3,5e-4 num_layers=2,4; the best run stands first in `polyphony runs "
+                    "list --sort {0}:desc --metric {0}`. Its values, written as JSON to "
+                    "tuned_hparams_path, are what is_tuned=tuned takes",
+                    options.monitor));
   }
   throw ConfigError(fmt::format("mode: {}: no such mode", options.mode),
                     "write mode=train, mode=test or mode=predict");
+}
+
+/// Names of the checkpoints in a folder, sorted and joined; empty where there is none.
+std::string checkpoints_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".ckpt") names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  constexpr std::size_t kShown = 12;
+  if (names.size() > kShown) {
+    names.resize(kShown);
+    names.emplace_back("…");
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// The checkpoint to test or predict with. DeepSpeed's are folders, in which the original puts
+/// model.pt.
+fs::path checkpoint(const MultimodalOptions& options) {
+  if (!options.ckpt_path) {
+    throw ConfigError("ckpt_path: must be given", "give ckpt_path=CHECKPOINT.ckpt");
+  }
+  const fs::path path = *options.ckpt_path;
+  std::error_code error;
+  if (fs::is_regular_file(path / "model.pt", error)) return path / "model.pt";
+  if (fs::exists(path, error)) return train::best_checkpoint(path);
+  const std::string others = checkpoints_in(path.parent_path());
+  throw DataError(fmt::format("ckpt_path: {}: no such checkpoint", path.string()),
+                  others.empty() ? "train first with the same options, which the folder is named "
+                                   "after, or name a file: ckpt_path=CHECKPOINT.ckpt"
+                                 : "give another epoch=N or ckpt_path; its folder has " + others);
 }
 
 /// One run of the fusion model.
@@ -155,8 +197,9 @@ class Multimodal {
     data::LoaderOptions loader;
     loader.batch_size = options_.batch_size;
     loader.shuffle = train;
+    const int processors = static_cast<int>(std::thread::hardware_concurrency());
     loader.workers =
-        std::min(options_.workers_ratio, static_cast<int>(std::thread::hardware_concurrency()));
+        options_.use_all_workers ? processors : std::min(options_.workers_ratio, processors);
     loader.seed = static_cast<std::uint64_t>(options_.seed);
     loader.shard = {trainer_.strategy().rank(), trainer_.strategy().world_size()};
     loader.even_shards = train;
@@ -193,10 +236,7 @@ class Multimodal {
   }
 
   void load_weights() {
-    if (!options_.ckpt_path) {
-      throw ConfigError("ckpt_path: must be given", "give ckpt_path=CHECKPOINT.ckpt");
-    }
-    const fs::path path = train::best_checkpoint(*options_.ckpt_path);
+    const fs::path path = checkpoint(options_);
     task_->load_state(train::load_state_dict(path), path.string());
     fmt::print("weights: {}\n", path.string());
   }
@@ -303,6 +343,11 @@ void take_tuned_parameters(Request& request) {
     throw ConfigError("tuned_hparams_path: must be given where is_tuned=tuned",
                       "name the best_params.json of a search");
   }
+  if (std::error_code error; !fs::exists(path, error)) {
+    throw DataError(fmt::format("tuned_hparams_path: {}: no such file", path),
+                    "write the best values of a search there, as JSON: {\"lr\": 1e-3, "
+                    "\"num_layers\": 2}; or is_tuned=untuned");
+  }
   const config::Node best = config::parse_yaml(read_file(path), path);
   if (!best.is_map()) throw DataError(path + ": no JSON object", "name a best_params.json");
   for (const auto& [key, value] : best.entries()) {
@@ -317,7 +362,7 @@ void run_multimodal(const Request& given) {
   Request request = given;
   take_tuned_parameters(request);
   config::Node config = resolved(request);
-  without_gpu(config.find("trainer"));
+  for_this_build(config.find("trainer"));
   MultimodalOptions options;
   config::Fields fields(config, "polyphony multimodal", "");
   options.describe(fields);
@@ -325,6 +370,7 @@ void run_multimodal(const Request& given) {
     throw ConfigError("architecture: must be given", "choose one: architecture=NAME");
   }
   const Stage stage = stage_of(options);
+  if (stage != Stage::kTrain) checkpoint(options);  // says early what is missing
   in_processes(
       request, options.trainer, options.num_threads,
       [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {

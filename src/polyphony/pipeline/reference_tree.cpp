@@ -8,6 +8,7 @@
 #include <polyphony/base/environment.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/npy.h>
+#include <polyphony/config/scalars.h>
 #include <polyphony/dist/launch.h>
 
 namespace polyphony::pipeline {
@@ -18,6 +19,22 @@ const std::string* find(const config::Named<std::string>& values, const std::str
     if (key == name) return &value;
   }
   return nullptr;
+}
+
+/// A number or text of a section; empty where it is neither.
+std::string word(const config::Node& section, const char* key) {
+  const config::Node* value = section.find(key);
+  if (value == nullptr || !value->is_scalar() || value->is_null()) return "";
+  return config::python_str(*value);
+}
+
+void without_gpu(config::Node& trainer) {
+  const std::string accelerator = word(trainer, "accelerator");
+  if (accelerator != "gpu" && accelerator != "cuda") return;
+  fmt::print("note: trainer.accelerator={}: this build computes on the processor\n", accelerator);
+  trainer.set("accelerator", "cpu");
+  // All GPUs of a machine that has none: one process.
+  if (word(trainer, "devices") == "-1") trainer.set("devices", config::Node(1));
 }
 
 }  // namespace
@@ -57,17 +74,19 @@ std::unique_ptr<data::Dataset> ReferenceData::rows(const std::string& stage) con
   return config::build<data::Dataset>(node, january ? "dataset_module" : "dataset");
 }
 
-void without_gpu(config::Node* trainer) {
+void for_this_build(config::Node* trainer) {
   if (trainer == nullptr) return;
-  config::Node* accelerator = trainer->find("accelerator");
-  if (accelerator == nullptr || !accelerator->is_string()) return;
-  if (accelerator->as_string() != "gpu" && accelerator->as_string() != "cuda") return;
-  fmt::print("note: trainer.accelerator={}: this build computes on the processor\n",
-             accelerator->as_string());
-  trainer->set("accelerator", "cpu");
-  // All GPUs of a machine that has none: one process.
-  const config::Node* devices = trainer->find("devices");
-  if (devices != nullptr && *devices == config::Node(-1)) trainer->set("devices", config::Node(1));
+  without_gpu(*trainer);
+  const std::string precision = word(*trainer, "precision");
+  if (precision == "16" || precision == "16-mixed") {
+    fmt::print("note: trainer.precision={}: the processor has bf16, which is taken\n", precision);
+    trainer->set("precision", "bf16");
+  }
+  const std::string strategy = word(*trainer, "strategy");
+  if (strategy.starts_with("deepspeed")) {
+    fmt::print("note: trainer.strategy={}: ddp is taken, which computes the same\n", strategy);
+    trainer->set("strategy", "ddp");
+  }
 }
 
 void save_logits(const std::string& path, const at::Tensor& logits) {

@@ -31,9 +31,10 @@ struct ReferenceData {
   std::unique_ptr<data::Dataset> rows(const std::string& stage) const;
 };
 
-/// Sets what the original's trees say and this machine or build has not: a GPU becomes the
-/// processor, with a note. @param trainer  the trainer's section; may be null
-void without_gpu(config::Node* trainer);
+/// Puts what this build has in the place of what the original's trees may ask for, with a note for
+/// each: the processor for a GPU, bf16 for half precision (as Lightning does there), and ddp, which
+/// computes the same, for DeepSpeed. @param trainer  the trainer's section; may be null
+void for_this_build(config::Node* trainer);
 
 /// Logits as .npy, float32 [rows, classes].
 void save_logits(const std::string& path, const at::Tensor& logits);

@@ -14,6 +14,7 @@
 #include <polyphony/pipeline/pretrained_checkpoints.h>
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/reference_tree.h>
+#include <polyphony/pipeline/report_to.h>
 #include <polyphony/pipeline/run_monitor.h>
 #include <polyphony/tasks/sequence_classification.h>
 #include <polyphony/tensor/plain.h>
@@ -286,8 +287,9 @@ void run_unimodal(const Request& given) {
   const train::TrainerOptions trainer = arguments->trainer_options(1);
   in_processes(request, trainer, options.num_threads,
                [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-                 RunLabel label{options.run_name, arguments->options().seed, options.recording,
-                                options.logger};
+                 RunLabel label{
+                     options.run_name, arguments->options().seed, options.recording,
+                     with_reporters(options.logger, reporters(*arguments, mine.output_dir))};
                  Recording recording(mine, config, std::move(label), *strategy);
                  recording.during(
                      [&] { Unimodal(options, *arguments, recording, std::move(strategy)).run(); });

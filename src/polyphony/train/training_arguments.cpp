@@ -1,8 +1,10 @@
 #include <polyphony/train/training_arguments.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>
@@ -89,11 +91,13 @@ void TrainingArgumentsOptions::describe(config::Fields& f) {
   f("overwrite_output_dir", overwrite_output_dir, "taken, and without effect, as in Transformers");
   f("disable_tqdm", disable_tqdm, "show no progress");
   f("run_name", run_name, "name of the run in the record");
-  f("report_to", report_to, "taken; what is reported to are the configuration's loggers");
+  f("report_to", report_to,
+    "wandb, tensorboard, mlflow, a list of them, all or none; beside the configuration's loggers");
 }
 
 TrainingArguments::TrainingArguments(Options options) : options_(std::move(options)) {
   const Options& o = options_;
+  reporters();  // says early what is wrong
   if (o.evaluation_strategy && o.eval_strategy && *o.evaluation_strategy != *o.eval_strategy) {
     throw ConfigError("training_arguments: evaluation_strategy and eval_strategy differ",
                       "they are one option: drop evaluation_strategy");
@@ -132,6 +136,28 @@ std::string TrainingArguments::best_metric() const {
 bool TrainingArguments::greater_is_better() const {
   if (options_.greater_is_better) return *options_.greater_is_better;
   return best_metric() != "eval_loss";
+}
+
+std::vector<std::string> TrainingArguments::reporters() const {
+  static const std::vector<std::string> kAll = {"wandb", "tensorboard", "mlflow"};
+  const config::Node& given = options_.report_to;
+  if (given.is_null() || given == config::Node("none")) return {};
+  if (given == config::Node("all")) return kAll;
+  std::vector<std::string> names;
+  const config::Node list = given.is_list() ? given : config::Node::list({given});
+  if (!config::read(list, names)) {
+    throw ConfigError("training_arguments.report_to: neither a name nor a list of names",
+                      "write report_to: wandb, or a list of names");
+  }
+  for (const std::string& name : names) {
+    if (std::find(kAll.begin(), kAll.end(), name) != kAll.end()) continue;
+    throw ConfigError(fmt::format("training_arguments.report_to: {}: nothing here reports to it",
+                                  name),
+                      fmt::format("write one or more of {}, or none; every run is in the local "
+                                  "record, too: `polyphony runs`",
+                                  fmt::join(kAll, ", ")));
+  }
+  return names;
 }
 
 std::int64_t TrainingArguments::total_steps(std::int64_t batches) const {

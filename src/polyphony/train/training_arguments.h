@@ -58,7 +58,7 @@ struct TrainingArgumentsOptions {
   bool bf16 = false;
   bool disable_tqdm = false;
   std::optional<std::string> run_name;
-  config::Node report_to;  ///< a name or a list; the loggers of the configuration are what counts
+  config::Node report_to;  ///< wandb, tensorboard, mlflow, a list of them, all or none
 
   void describe(config::Fields& f);
 };
@@ -78,6 +78,9 @@ class TrainingArguments {
   /// The metric that the best model has the best value of, e.g. "eval_accuracy".
   std::string best_metric() const;
   bool greater_is_better() const;
+  /// The names that report_to comes to: of wandb, tensorboard and mlflow. Nothing where it is not
+  /// given.
+  std::vector<std::string> reporters() const;
 
   /// Optimizer steps of the whole training. @param batches  of an epoch, at least 1
   std::int64_t total_steps(std::int64_t batches) const;
