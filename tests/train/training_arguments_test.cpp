@@ -67,6 +67,20 @@ TEST(TrainingArguments, StepsFollowEpochsAccumulationAndTheirLimit) {
   EXPECT_EQ(arguments("max_steps: 4\n")->trainer_options(10).limit_train_batches.of(10), 4);
 }
 
+TEST(TrainingArguments, ReportToIsANameAListAllOrNone) {
+  using ::testing::ElementsAre;
+  EXPECT_THAT(arguments(kOriginals)->reporters(), ElementsAre("wandb"));
+  EXPECT_THAT(arguments("report_to: [mlflow, wandb]\n")->reporters(),
+              ElementsAre("mlflow", "wandb"));
+  EXPECT_THAT(arguments("report_to: all\n")->reporters(),
+              ElementsAre("wandb", "tensorboard", "mlflow"));
+  for (const char* none : {"", "report_to: none\n", "report_to: []\n", "report_to: null\n"}) {
+    EXPECT_TRUE(arguments(none)->reporters().empty()) << none;
+  }
+  EXPECT_THAT(message("report_to: comet_ml\n"), HasSubstr("report_to: comet_ml"));
+  EXPECT_THAT(message("report_to: [wandb, 3]\n"), HasSubstr("neither a name nor a list"));
+}
+
 TEST(TrainingArguments, WhatTransformersRefusesIsRefused) {
   EXPECT_THAT(message("load_best_model_at_end: true\nevaluation_strategy: epoch\n"),
               HasSubstr("evaluation by epoch and saving by steps"));

@@ -28,7 +28,8 @@ constexpr std::string_view kByManifest =
 constexpr std::string_view kByClassification =
     "polyphony.tasks.Classification holds model, loss and metrics";
 constexpr std::string_view kHeadless =
-    "polyphony.models.SequenceClassifier is the encoder with a head; `polyphony embed` keeps hidden "
+    "polyphony.models.SequenceClassifier is the encoder with a head; `polyphony embed` keeps "
+    "hidden "
     "states: docs/embeddings.md";
 
 constexpr Alias kAliases[] = {

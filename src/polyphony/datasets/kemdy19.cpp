@@ -54,6 +54,15 @@ KemdyDataset::KemdyDataset(KemdyOptions options)
   }
 }
 
+void KemdyDataset::require_recordings() const {
+  const std::filesystem::path& first = row(0).audio;
+  std::error_code error;
+  if (std::filesystem::exists(first, error)) return;
+  throw DataError(first.string() + ": no such recording",
+                  "put the wav tree of the corpus there (KEMDy19/wav beside path_data/), or say "
+                  "where it is with the dataset's option audio_root");
+}
+
 std::vector<std::int64_t> KemdyDataset::class_counts() const {
   std::vector<std::int64_t> counts(options_.classes.size());
   for (const KemdyRow& one : read_.rows) ++counts[static_cast<std::size_t>(one.label)];
@@ -91,7 +100,9 @@ void KemdyAudioOptions::describe(config::Fields& f) {
 }
 
 KEMDy19Audio::KEMDy19Audio(const Options& options)
-    : KemdyDataset(options), speech_(options.pretrained_model, options.audio_max_length) {}
+    : KemdyDataset(options), speech_(options.pretrained_model, options.audio_max_length) {
+  require_recordings();
+}
 
 data::Item KEMDy19Audio::get(std::int64_t index) const {
   data::Item item;
@@ -137,7 +148,9 @@ KEMDy19::KEMDy19(const Options& options)
     : KemdyDataset(options),
       options_(options),
       speech_(options.pretrained_hubert, options.audio_max_length),
-      words_(options.pretrained_roberta, options.text_max_length, text::Cleaning::kKemdy19) {}
+      words_(options.pretrained_roberta, options.text_max_length, text::Cleaning::kKemdy19) {
+  require_recordings();
+}
 
 data::Item KEMDy19::get(std::int64_t index) const {
   data::Item item;

@@ -35,6 +35,8 @@ class KemdyDataset : public data::Dataset {
 
  protected:
   const KemdyRow& row(std::int64_t index) const;
+  /// @throws DataError where the first recording is not there: the corpus is somewhere else
+  void require_recordings() const;
   at::Tensor label(std::int64_t index) const;
   /// Milliseconds of the recordings, or bytes of the texts.
   std::vector<std::int64_t> recorded_lengths() const;

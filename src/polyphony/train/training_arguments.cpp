@@ -151,11 +151,11 @@ std::vector<std::string> TrainingArguments::reporters() const {
   }
   for (const std::string& name : names) {
     if (std::find(kAll.begin(), kAll.end(), name) != kAll.end()) continue;
-    throw ConfigError(fmt::format("training_arguments.report_to: {}: nothing here reports to it",
-                                  name),
-                      fmt::format("write one or more of {}, or none; every run is in the local "
-                                  "record, too: `polyphony runs`",
-                                  fmt::join(kAll, ", ")));
+    throw ConfigError(
+        fmt::format("training_arguments.report_to: {}: nothing here reports to it", name),
+        fmt::format("write one or more of {}, or none; every run is in the local "
+                    "record, too: `polyphony runs`",
+                    fmt::join(kAll, ", ")));
   }
   return names;
 }
