@@ -337,6 +337,10 @@ TEST_F(OriginalTreesSlow, TuningSaysWhatToDoInstead) {
 
 TEST_F(OriginalTreesSlow, WhatAResearcherForgetsIsNamed) {
   prepare(kToday);
+  const Finished other_verb = run({"train", "--config-name=multimodal"});
+  EXPECT_EQ(other_verb.exit_code, 1);
+  EXPECT_THAT(other_verb.err, HasSubstr("polyphony multimodal"));
+
   const Words text = {"unimodal", "mode=text", "dataset=text_kemdy19_dataset", "epoch=1",
                       "text_pretrained_model_name=" + encoder("words")};
   const Finished elsewhere = run(joined(text, {"training_arguments.report_to=comet_ml"}));

@@ -67,6 +67,12 @@ TEST(TrainingArguments, StepsFollowEpochsAccumulationAndTheirLimit) {
   EXPECT_EQ(arguments("max_steps: 4\n")->trainer_options(10).limit_train_batches.of(10), 4);
 }
 
+TEST(TrainingArguments, HalfPrecisionIsBf16OnTheProcessor) {
+  EXPECT_THAT(message("fp16: true\nbf16: true\n"), HasSubstr("fp16"));
+  EXPECT_EQ(arguments("fp16: true\nuse_cpu: true\n")->trainer_options(3).precision,
+            Precision::kBf16);
+}
+
 TEST(TrainingArguments, ReportToIsANameAListAllOrNone) {
   using ::testing::ElementsAre;
   EXPECT_THAT(arguments(kOriginals)->reporters(), ElementsAre("wandb"));

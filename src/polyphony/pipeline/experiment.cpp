@@ -286,7 +286,23 @@ class Experiment {
   std::map<std::string, std::unique_ptr<data::Dataset>> rows_;  // by split
 };
 
+/// A tree of the original's is for other verbs. @throws ConfigError that names them
+void refuse_reference_tree(const config::Node& config, const std::string& verb) {
+  if (config.find("task") != nullptr) return;
+  for (const auto& [section, other] : {std::pair{"architecture", "multimodal"},
+                                       {"architecture_module", "multimodal"},
+                                       {"training_arguments", "unimodal"}}) {
+    if (config.find(section) == nullptr) continue;
+    throw ConfigError(
+        fmt::format("polyphony {}: `{}` in the place of `task`: a tree of the "
+                    "reference's",
+                    verb, section),
+        fmt::format("run it with `polyphony {}`: docs/reference-experiment.md", other));
+  }
+}
+
 ExperimentOptions options_of(const Request& request, const config::Node& config) {
+  refuse_reference_tree(config, request.verb);
   ExperimentOptions options;
   config::Fields fields(config, "polyphony " + request.verb, "");
   options.describe(fields);

@@ -43,8 +43,8 @@ Loggers reporters(const train::TrainingArguments& arguments,
       if (options.run_name) node.set("name", *options.run_name);
     } else if (name == "tensorboard") {
       node = logger("TensorBoardLogger");
-      node.set("save_dir", options.output_dir);
-      node.set("name", "runs");
+      node.set("save_dir", options.logging_dir.value_or(options.output_dir + "/runs"));
+      node.set("name", "");
     } else {
       node = logger("MLFlowLogger");
       node.set("experiment_name", environment("MLFLOW_EXPERIMENT_NAME", "Default"));

@@ -283,6 +283,9 @@ void run_unimodal(const Request& given) {
         "note: training_arguments.evaluation_strategy is eval_strategy since Transformers "
         "4.41; both are taken\n");
   }
+  if (arguments->options().fp16) {
+    fmt::print("note: training_arguments.fp16: the processor has bf16, which is taken\n");
+  }
   options.predictions();  // says early what is missing
   const train::TrainerOptions trainer = arguments->trainer_options(1);
   in_processes(request, trainer, options.num_threads,

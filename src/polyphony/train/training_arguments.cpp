@@ -58,6 +58,8 @@ void describe_optimization(TrainingArgumentsOptions& o, config::Fields& f) {
   f("gradient_checkpointing", o.gradient_checkpointing,
     "compute layers again in the backward pass");
   f("bf16", o.bf16, "mixed precision in the forward pass");
+  f("fp16", o.fp16, "the same here: half precision is a GPU's");
+  f.check("fp16", !o.fp16 || !o.bf16, "false where bf16 is true");
 }
 
 void describe_data(TrainingArgumentsOptions& o, config::Fields& f) {
@@ -89,8 +91,10 @@ void TrainingArgumentsOptions::describe(config::Fields& f) {
   f("resume_from_checkpoint", resume_from_checkpoint,
     "checkpoint folder to go on from; true: the newest in output_dir");
   f("overwrite_output_dir", overwrite_output_dir, "taken, and without effect, as in Transformers");
+  f("use_cpu", use_cpu, "taken: everything runs on the processor");
   f("disable_tqdm", disable_tqdm, "show no progress");
   f("run_name", run_name, "name of the run in the record");
+  f("logging_dir", logging_dir, "of report_to: tensorboard; null: OUTPUT_DIR/runs");
   f("report_to", report_to,
     "wandb, tensorboard, mlflow, a list of them, all or none; beside the configuration's loggers");
 }
@@ -187,7 +191,7 @@ TrainerOptions TrainingArguments::trainer_options(std::int64_t batches) const {
     trainer.check_val_every_n_epoch = std::nullopt;
     trainer.val_check_interval = Limit::batches(eval_steps() * group);
   }
-  trainer.precision = o.bf16 ? Precision::kBf16 : Precision::k32;
+  trainer.precision = o.bf16 || o.fp16 ? Precision::kBf16 : Precision::k32;
   trainer.enable_progress_bar = !o.disable_tqdm;
   trainer.enable_model_summary = false;
   trainer.enable_checkpointing = false;  // the checkpoint-N folders are it

@@ -56,8 +56,11 @@ struct TrainingArgumentsOptions {
   bool gradient_checkpointing = false;
   bool overwrite_output_dir = false;
   bool bf16 = false;
+  bool fp16 = false;     ///< bf16 here: half precision is a GPU's
+  bool use_cpu = false;  ///< always
   bool disable_tqdm = false;
   std::optional<std::string> run_name;
+  std::optional<std::string> logging_dir;  ///< of TensorBoard
   config::Node report_to;  ///< wandb, tensorboard, mlflow, a list of them, all or none
 
   void describe(config::Fields& f);
