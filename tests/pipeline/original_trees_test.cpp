@@ -8,12 +8,12 @@
 #include <gmock/gmock.h>
 #include <process.h>
 #include <scratch.h>
-#include <tone.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/csv.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/npy.h>
+
+#include "pipeline/invented_corpus.h"
 
 namespace polyphony {
 namespace {
@@ -23,7 +23,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Words = std::vector<std::string>;
 
-const fs::path kHere = fs::path(POLYPHONY_TEST_DIR) / "pipeline/trees";
+const fs::path kTrees = fs::path(POLYPHONY_TEST_DIR) / "pipeline/trees";
 
 /// A tree, and what it names the files that its runs leave.
 struct Tree {
@@ -35,58 +35,20 @@ struct Tree {
   std::string voted;
 };
 
-const Tree kToday = {kHere / "today",
+const Tree kToday = {kTrees / "today",
                      "two-streams",
                      "OneStream-Invented",
                      "Streams/Invented",
                      "dims=32-layers=1-precision=32-bs=4x1x1",
                      "votes"};
-const Tree kJanuary = {kHere / "january", "two-streams", "OneStream", "Streams", "", ""};
-
-/// Of rows/make: 12, 6 and 7 recordings of a quarter of a second.
-void write_corpus(const fs::path& folder) {
-  for (const char* split : {"train", "val", "test"}) {
-    const std::string file = std::string("path_") + split + ".pkl";
-    fs::create_directories(folder / "path_data");
-    fs::copy_file(kHere / "rows" / file, folder / "path_data" / file);
-  }
-  for (int i = 0; i < 25; ++i) {
-    const std::string session = i % 2 == 0 ? "01" : "02";
-    const std::string number = (i < 10 ? "0" : "") + std::to_string(i);
-    write_tone(folder / ("KEMDy19/wav/Session" + session) / ("Sess" + session + "_script01") /
-                   ("u" + number + ".wav"),
-               200 + 60 * (i % 7), static_cast<std::uint32_t>(4000 + 100 * i));
-  }
-}
-
-/// Tiny encoders as the hub has them; the text encoder is RoBERTa with BERT's tokenizer, as KLUE's.
-void write_encoders(const fs::path& folder) {
-  const fs::path golden = fs::path(POLYPHONY_TEST_DIR) / "golden/hf";
-  for (const auto& [name, from] :
-       {std::pair{"speech", "hubert_stable_masked"}, {"words", "roberta_masked"}}) {
-    fs::create_directories(folder / name);
-    for (const char* file : {"config.json", "pytorch_model.bin"}) {
-      fs::copy_file(golden / from / file, folder / name / file);
-    }
-  }
-  fs::copy_file(
-      fs::path(POLYPHONY_SOURCE_DIR) / "examples/tiny_encoders/hubert/preprocessor_config.json",
-      folder / "speech/preprocessor_config.json");
-  std::string vocabulary = "[CLS]\n[PAD]\n[SEP]\n[UNK]\n[MASK]\n.\n아\n";
-  for (char letter = 'a'; letter <= 'z'; ++letter) {
-    vocabulary += std::string(1, letter) + "\n##" + letter + "\n";
-  }
-  write_file(folder / "words/vocab.txt", vocabulary);
-  write_file(folder / "words/tokenizer_config.json",
-             R"({"tokenizer_class": "BertTokenizer", "do_lower_case": false})");
-}
+const Tree kJanuary = {kTrees / "january", "two-streams", "OneStream", "Streams", "", ""};
 
 class OriginalTreesSlow : public ::testing::Test {
  protected:
   void SetUp() override {
     base_ = scratch_directory() / "original";
     fs::remove_all(base_);
-    write_encoders(base_ / "encoders");
+    write_tiny_encoders(base_ / "encoders");
   }
 
   /// A clone of the project with its .env, and its data beside it.
@@ -98,7 +60,7 @@ class OriginalTreesSlow : public ::testing::Test {
                                     "\nDEVICES=1\nHF_HOME=" + (base_ / "hub").string() +
                                     "\nUSER_NAME=nobody\n");
     connected_ = base_ / "connected" / tree.package;
-    write_corpus(connected_);
+    write_invented_corpus(connected_);
   }
 
   /// Runs a verb in the clone.

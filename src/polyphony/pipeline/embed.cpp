@@ -1,6 +1,7 @@
 #include <polyphony/pipeline/embed.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <functional>
@@ -213,22 +214,17 @@ std::vector<std::string> Embedder::keys_of(const data::Embeddable& rows, std::in
 std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::FrozenInput& input,
                                       const std::vector<std::string>& keys,
                                       const std::string& name) {
-  std::vector<std::int64_t> missing;
+  // Dealt out by what there is, not by what is missing: the others may have written already.
+  std::vector<std::int64_t> mine;
   std::unordered_set<std::string> seen;
   for (std::size_t row = 0; row < keys.size(); ++row) {
-    if (seen.insert(keys[row]).second && !cache_->has(keys[row])) {
-      missing.push_back(static_cast<std::int64_t>(row));
-    }
+    const auto turn =
+        static_cast<int>(seen.size() % static_cast<std::size_t>(strategy_.world_size()));
+    if (!seen.insert(keys[row]).second || turn != strategy_.rank()) continue;
+    if (!cache_->has(keys[row])) mine.push_back(static_cast<std::int64_t>(row));
   }
   complain();
-  const std::size_t all = missing.size();
-  // Each process takes every so-manieth.
-  std::vector<std::int64_t> mine;
-  for (std::size_t i = 0; i < missing.size(); ++i) {
-    if (static_cast<int>(i % static_cast<std::size_t>(strategy_.world_size())) == strategy_.rank())
-      mine.push_back(missing[i]);
-  }
-  if (mine.empty()) return all;
+  if (mine.empty()) return 0;
   const Frozen& frozen = encoder(input.pretrained_model);
   const Inputs inputs(rows, input, mine);
   data::LoaderOptions loading;
@@ -261,7 +257,7 @@ std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::
   }
   progress.finish();
   cache_->flush();
-  return all;
+  return mine.size();
 }
 
 std::unique_ptr<data::Dataset> Embedder::embed(std::unique_ptr<data::Dataset> rows,
@@ -274,15 +270,16 @@ std::unique_ptr<data::Dataset> Embedder::embed(std::unique_ptr<data::Dataset> ro
   for (const data::FrozenInput& input : frozen) {
     const double begin = steady_seconds();
     std::vector<std::string> keys = keys_of(*source, rows->size(), input);
-    const std::size_t computed = compute_missing(*source, input, keys, name);
+    std::array computed = {static_cast<double>(compute_missing(*source, input, keys, name))};
     if (strategy_.world_size() > 1) {
       strategy_.barrier("embeddings");
+      strategy_.reduce(computed, train::ReduceFx::kSum);
       cache_->refresh();
       for (const std::string& key : keys) cache_->has(key);
     }
     if (strategy_.is_global_zero()) {
-      fmt::print("embeddings: {} {}: {} rows, {} computed, the rest from {} ({:.1f} s)\n", name,
-                 input.output, rows->size(), computed, cache_->directory().string(),
+      fmt::print("embeddings: {} {}: {} rows, {:.0f} computed, the rest from {} ({:.1f} s)\n", name,
+                 input.output, rows->size(), computed[0], cache_->directory().string(),
                  steady_seconds() - begin);
     }
     inputs.push_back({input.output, std::move(keys)});

@@ -47,6 +47,7 @@ class Embedder {
   Frozen& encoder(const std::string& pretrained_model);
   std::vector<std::string> keys_of(const data::Embeddable& rows, std::int64_t size,
                                    const data::FrozenInput& input);
+  /// Computes this process's share of what is missing. @return how many those were
   std::size_t compute_missing(const data::Embeddable& rows, const data::FrozenInput& input,
                               const std::vector<std::string>& keys, const std::string& name);
   void complain();
