@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 
 #include <ATen/autocast_mode.h>
@@ -212,6 +213,82 @@ TEST(SequenceClassifier, ShardsLoadAndAMissingOneIsNamed) {
   fs::remove(folder / "model-00002-of-00002.safetensors");
   EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
               HasSubstr("the shard model-00002-of-00002.safetensors is missing"));
+}
+
+/// The same names with something before or after.
+tensor::TensorMap renamed(const tensor::TensorMap& weights,
+                          const std::function<std::string(const std::string&)>& name_of) {
+  tensor::TensorMap result;
+  for (const auto& [name, tensor] : weights) result.emplace(name_of(name), tensor);
+  return result;
+}
+
+TEST(SequenceClassifier, NamesOfDataParallelLoad) {
+  const ScratchDirectory scratch;
+  const fs::path folder = changed(scratch, kRoberta, [](tensor::TensorMap& weights) {
+    weights = renamed(weights, [](const std::string& name) { return "module." + name; });
+  });
+  const SequenceClassifier model(options_of(folder));
+  EXPECT_THAT(model.load_report().missing, IsEmpty());
+  EXPECT_THAT(model.load_report().unexpected, IsEmpty());
+}
+
+TEST(SequenceClassifier, WeightsOfHalfTheWidthBecomeFloat32) {
+  const ScratchDirectory scratch;
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16, at::kDouble}) {
+    const fs::path folder = changed(scratch, kRoberta, [type](tensor::TensorMap& weights) {
+      for (auto& [name, weight] : weights) {
+        if (weight.is_floating_point()) weight = weight.to(type);
+      }
+    });
+    const SequenceClassifier rounded(options_of(folder));
+    const tensor::TensorMap exact = read_weights(kRoberta);
+    for (const auto& item : rounded.named_parameters()) {
+      EXPECT_EQ(item.value().scalar_type(), at::kFloat) << item.key();
+      EXPECT_TRUE(same(item.value().detach(), exact.at(item.key()).to(type).to(at::kFloat)));
+    }
+  }
+}
+
+TEST(SequenceClassifier, QuantizedWeightsAreRefused) {
+  const ScratchDirectory scratch;
+  const fs::path folder = changed(scratch, kRoberta, [](tensor::TensorMap& weights) {
+    at::Tensor& dense = weights.at("classifier.dense.weight");
+    dense = dense.to(at::kChar);
+  });
+  EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
+              testing::AllOf(HasSubstr("classifier.dense.weight is of type Char"),
+                             HasSubstr("quantized weights are not read")));
+}
+
+// As Transformers refuses it: "The state dictionary … is corrupted".
+TEST(SequenceClassifier, AnEncoderWithoutPrefixBesideAHeadIsRefused) {
+  const ScratchDirectory scratch;
+  const fs::path folder = changed(scratch, kRoberta, [](tensor::TensorMap& weights) {
+    weights = renamed(weights, [](const std::string& name) {
+      return name.starts_with("roberta.") ? name.substr(8) : name;
+    });
+  });
+  EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
+              HasSubstr("classifier.dense.bias belongs to a whole model"));
+  EXPECT_EQ(PretrainedEncoder(folder.string()).load_report().unexpected.size(), 4U);
+}
+
+TEST(SequenceClassifier, AShardWithoutWhatItsIndexSaysIsNamed) {
+  const ScratchDirectory scratch;
+  const fs::path folder = changed(scratch, kRoberta, [](tensor::TensorMap&) {});
+  fs::rename(folder / "model.safetensors", folder / "model-00001-of-00001.safetensors");
+  nlohmann::json map = {{"classifier.extra", "model-00001-of-00001.safetensors"}};
+  for (const auto& [name, tensor] : read_weights(kRoberta)) {
+    map[name] = "model-00001-of-00001.safetensors";
+  }
+  write_file(folder / "model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
+              HasSubstr("model-00001-of-00001.safetensors: classifier.extra is missing"));
+  map["classifier.extra"] = "../elsewhere.safetensors";
+  write_file(folder / "model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
+              HasSubstr("weight_map.classifier.extra names no file of the folder"));
 }
 
 TEST(SequenceClassifier, AnotherNumberOfLabelsIsRefusedUnlessAskedFor) {

@@ -34,6 +34,21 @@ TEST(Safetensors, GiveBackTypesShapesAndValues) {
   }
 }
 
+TEST(Safetensors, OneTensorIsReadAlone) {
+  const at::Tensor second = at::tensor({5.0F, -6.5F, 7.25F});
+  save_safetensors(place("two.safetensors"), {{"a", at::tensor({1, 2}, at::kLong)}, {"b", second}});
+  const SafetensorsFile file(place("two.safetensors"));
+  EXPECT_EQ(file.names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(at::equal(file.read("b"), second));
+  EXPECT_THROW(file.read("c"), std::out_of_range);
+}
+
+TEST(Safetensors, AViewIsSavedAsItIs) {
+  const at::Tensor turned = at::tensor({1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}).view({2, 3}).t();
+  save_safetensors(place("turned.safetensors"), {{"t", turned}});
+  EXPECT_TRUE(at::equal(load_safetensors(place("turned.safetensors")).at("t"), turned));
+}
+
 TEST(Safetensors, EveryTruncationIsADataErrorNamingTheFile) {
   save_safetensors(place("whole.safetensors"), {{"w", at::tensor({1.0F, 2.0F})}});
   const std::string bytes = read_file(place("whole.safetensors"));

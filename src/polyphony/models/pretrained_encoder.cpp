@@ -11,7 +11,7 @@ namespace polyphony::models {
 
 PretrainedEncoder::PretrainedEncoder(const std::string& name) : folder_(pretrained_folder(name)) {
   network_ = make_encoder_network(read_pretrained_config(folder_ / "config.json"));
-  report_ = load_weights(*network_, "", network_->config(), read_weights(folder_), folder_.string(),
+  report_ = load_weights(*network_, "", network_->config(), WeightFiles(folder_), folder_.string(),
                          Mismatch::kRefuse);
   if (!report_.missing.empty()) {
     throw DataError(folder_.string() + ": the checkpoint lacks " + report_.missing.front() +

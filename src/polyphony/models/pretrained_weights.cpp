@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -84,24 +87,57 @@ TensorMap own_weights(const torch::nn::Module& module) {
   return own;
 }
 
-/// The checkpoint's names as the module has them: the family's prefix added or taken away.
-TensorMap fitted(TensorMap weights, const std::string& prefix, const std::string& family) {
-  const auto with = [&](const auto& item) { return item.first.starts_with(family); };
-  const bool prefixed = std::any_of(weights.begin(), weights.end(), with);
-  if (prefixed == !prefix.empty()) return weights;
-  TensorMap fitted;
-  for (auto& [name, tensor] : weights) {
-    if (!prefixed) {
-      fitted.emplace(prefix + name, tensor);
-    } else {
-      fitted.emplace(name.starts_with(family) ? name.substr(family.size()) : name, tensor);
-    }
+/// How the checkpoint's names become the module's: the family's prefix is added or taken away.
+/// Source: PreTrainedModel._load_pretrained_model of Transformers 4.27.1.
+class Prefix {
+ public:
+  /// @param own     what the module's names begin with; empty where it is the encoder itself
+  /// @param family  e.g. "hubert."
+  Prefix(const std::string& own, std::string family, const std::vector<std::string>& names)
+      : family_(std::move(family)) {
+    const auto with = [&](const std::string& name) { return name.starts_with(family_); };
+    const bool prefixed = std::any_of(names.begin(), names.end(), with);
+    if (prefixed == !own.empty()) return;
+    change_ = prefixed ? Change::kTake : Change::kAdd;
   }
-  return fitted;
+
+  bool adds() const { return change_ == Change::kAdd; }
+  std::string operator()(const std::string& name) const {
+    if (change_ == Change::kAdd) return family_ + name;
+    const bool take = change_ == Change::kTake && name.starts_with(family_);
+    return take ? name.substr(family_.size()) : name;
+  }
+
+ private:
+  enum class Change { kNone, kAdd, kTake };
+  std::string family_;
+  Change change_ = Change::kNone;
+};
+
+/// An encoder's weights without prefix and a head's beside them are of no model's making.
+void refuse_mixture(const Prefix& prefix, const std::vector<std::string>& names,
+                    const TensorMap& own, const std::string& source) {
+  if (!prefix.adds()) return;
+  for (const std::string& name : names) {
+    if (!own.contains(name) || own.contains(prefix(name))) continue;
+    throw DataError(
+        fmt::format("{}: {} belongs to a whole model, but the encoder's weights lack the prefix "
+                    "that they have in one",
+                    source, name),
+        "save the model again with save_pretrained");
+  }
 }
 
-void adopt(at::Tensor& into, const at::Tensor& from) {
+/// @throws DataError where numbers of another kind stand for weights
+void adopt(at::Tensor& into, const at::Tensor& from, const std::string& name,
+           const std::string& source) {
   const at::NoGradGuard no_grad;
+  if (into.is_floating_point() && !from.is_floating_point()) {
+    throw DataError(fmt::format("{}: {} is of type {}, want float", source, name,
+                                at::toString(from.scalar_type())),
+                    "quantized weights are not read: take the model's float32, float16 or bfloat16 "
+                    "weights");
+  }
   if (from.scalar_type() == into.scalar_type() && from.is_contiguous()) {
     into.set_data(from.detach());  // no copy: large models have gigabytes
   } else {
@@ -142,43 +178,81 @@ std::string LoadReport::text(const std::string& model, const std::string& source
   return text;
 }
 
+namespace {
+
+/// A module's weights, and which of them a checkpoint gave.
+class Loading {
+ public:
+  Loading(torch::nn::Module& module, std::string source)
+      : own_(own_weights(module)), source_(std::move(source)) {}
+
+  void receive(const std::string& name, const at::Tensor& weight) {
+    const auto found = own_.find(name);
+    if (found == own_.end()) {
+      if (!is_position_ids(name)) report_.unexpected.push_back(name);
+    } else if (weight.sizes() == found->second.sizes()) {
+      adopt(found->second, weight, name, source_);
+      given_.insert(name);
+    } else {
+      misshapen_[name] = fmt::format(
+          "{}: found shape [{}] in the checkpoint and [{}] in the model instantiated", name,
+          fmt::join(weight.sizes(), ", "), fmt::join(found->second.sizes(), ", "));
+    }
+  }
+
+  bool any_of(const std::string& prefix) const {
+    const auto with = [&](const std::string& name) { return name.starts_with(prefix); };
+    return std::any_of(given_.begin(), given_.end(), with);
+  }
+
+  /// Draws what was not given.
+  LoadReport finish(const PretrainedConfig& config) {
+    const Drawing draw(config);
+    std::vector<std::string> drawn;
+    for (auto& [name, weight] : own_) {
+      if (given_.contains(name) || is_position_ids(name)) continue;
+      draw(name, weight);
+      drawn.push_back(name);
+      const auto other = misshapen_.find(name);
+      if (other == misshapen_.end()) {
+        report_.missing.push_back(name);
+      } else {
+        report_.mismatched.push_back(other->second);
+      }
+    }
+    set_lengths(own_, drawn);
+    std::sort(report_.unexpected.begin(), report_.unexpected.end());
+    return std::move(report_);
+  }
+
+  const TensorMap& own() const { return own_; }
+
+ private:
+  TensorMap own_;
+  std::string source_;
+  std::set<std::string> given_;
+  std::map<std::string, std::string> misshapen_;  ///< what is to be said of each
+  LoadReport report_;
+};
+
+}  // namespace
+
 LoadReport load_weights(torch::nn::Module& module, const std::string& prefix,
-                        const PretrainedConfig& config, TensorMap given, const std::string& source,
-                        Mismatch mismatch) {
-  const TensorMap weights = fitted(std::move(given), prefix, base_prefix(config.kind) + ".");
-  TensorMap own = own_weights(module);
-  LoadReport report;
-  std::vector<std::string> drawn;
-  std::size_t encoder_weights = 0;
-  const Drawing draw(config);
-  for (auto& [name, target] : own) {
-    const auto found = weights.find(name);
-    const bool here = found != weights.end();
-    if (here && found->second.sizes() == target.sizes()) {
-      adopt(target, found->second);
-      if (name.starts_with(prefix)) ++encoder_weights;
-      continue;
-    }
-    if (is_position_ids(name)) continue;
-    draw(name, target);
-    drawn.push_back(name);
-    if (!here) {
-      report.missing.push_back(name);
-      continue;
-    }
-    report.mismatched.push_back(
-        fmt::format("{}: found shape [{}] in the checkpoint and [{}] in the model instantiated",
-                    name, fmt::join(found->second.sizes(), ", "), fmt::join(target.sizes(), ", ")));
-  }
-  set_lengths(own, drawn);
-  for (const auto& [name, tensor] : weights) {
-    if (!own.contains(name) && !is_position_ids(name)) report.unexpected.push_back(name);
-  }
-  if (encoder_weights == 0) {
+                        const PretrainedConfig& config, WeightFiles weights,
+                        const std::string& source, Mismatch mismatch) {
+  const std::vector<std::string> names = weights.names();
+  const Prefix fitted(prefix, base_prefix(config.kind) + ".", names);
+  Loading loading(module, source);
+  refuse_mixture(fitted, names, loading.own(), source);
+  weights.take([&](const std::string& name, const at::Tensor& weight) {
+    loading.receive(fitted(name), weight);
+  });
+  if (!loading.any_of(prefix)) {
     throw DataError(
-        fmt::format("{}: none of its {} weights is one of this model", source, weights.size()),
+        fmt::format("{}: none of its {} weights is one of this model", source, names.size()),
         "give the folder whose config.json and weights belong together");
   }
+  LoadReport report = loading.finish(config);
   if (mismatch == Mismatch::kRefuse && !report.mismatched.empty()) {
     throw DataError(
         fmt::format("{}: size mismatch for {}", source, fmt::join(report.mismatched, "; ")),

@@ -7,6 +7,7 @@
 #include <torch/nn/module.h>
 
 #include <polyphony/models/pretrained_config.h>
+#include <polyphony/models/pretrained_folder.h>
 #include <polyphony/tensor/safetensors.h>
 
 namespace polyphony::models {
@@ -28,9 +29,13 @@ enum class Mismatch { kRefuse, kDrawAnew };
 /// generator, as Transformers initialises them. Names may be with or without the family's prefix.
 /// @param prefix  what the names of the encoder's weights begin with in the module, e.g. "hubert.";
 ///   empty where the module is the encoder itself
-/// @throws DataError where nothing of the encoder is in the checkpoint, or shapes differ
+/// Weights of half the width become float32. At most the file at hand is in memory beside the
+/// module.
+/// @throws DataError where nothing of the encoder is in the checkpoint, shapes differ, or weights
+/// are
+///   no floating-point numbers
 LoadReport load_weights(torch::nn::Module& module, const std::string& prefix,
-                        const PretrainedConfig& config, tensor::TensorMap weights,
+                        const PretrainedConfig& config, WeightFiles weights,
                         const std::string& source, Mismatch mismatch);
 
 /// Draws all weights of a module from the seeded generator.

@@ -61,7 +61,7 @@ SequenceClassifier::SequenceClassifier(const Options& options)
     draw_weights(*this, config_);
   } else {
     report_ = load_weights(
-        *this, base_prefix(config_.kind) + ".", config_, read_weights(folder_), folder_.string(),
+        *this, base_prefix(config_.kind) + ".", config_, WeightFiles(folder_), folder_.string(),
         options.ignore_mismatched_sizes ? Mismatch::kDrawAnew : Mismatch::kRefuse);
     fmt::print(stderr, "{}", report_.text(classifier_class(config_.kind), folder_.string()));
   }

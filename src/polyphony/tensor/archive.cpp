@@ -1,37 +1,37 @@
 #include <polyphony/tensor/archive.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 #include <map>
+#include <memory>
 #include <string_view>
 
-#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/file_reader.h>
 #include <polyphony/base/files.h>
+#include <polyphony/tensor/legacy_archive.h>
 #include <polyphony/tensor/pickle.h>
 
 namespace polyphony::tensor {
 namespace {
 
-/// A file's bytes in memory, for LibTorch's zip reader.
+/// A file, for LibTorch's zip reader.
 class Bytes : public caffe2::serialize::ReadAdapterInterface {
  public:
-  /// @param bytes  must outlive this
-  explicit Bytes(const std::string& bytes) : bytes_(bytes) {}
-  std::size_t size() const override { return bytes_.size(); }
+  /// @param file  must outlive this
+  explicit Bytes(const FileReader& file) : file_(file) {}
+  std::size_t size() const override { return file_.size(); }
   std::size_t read(std::uint64_t at, void* into, std::size_t count, const char*) const override {
-    if (at >= bytes_.size()) return 0;
-    const std::size_t n = std::min<std::size_t>(count, bytes_.size() - at);
-    std::memcpy(into, bytes_.data() + at, n);
-    return n;
+    return file_.read(at, into, count);
   }
 
  private:
-  const std::string& bytes_;
+  const FileReader& file_;
 };
 
 [[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
@@ -77,11 +77,10 @@ class Crc32 {
 class Directory {
  public:
   /// @throws DataError where the file has no zip directory, or a damaged one
-  Directory(const std::string& bytes, const std::filesystem::path& path)
-      : bytes_(bytes), path_(path) {
+  explicit Directory(const FileReader& file) : path_(file.path()) {
     constexpr std::size_t kEntrySize = 46;
-    auto [at, count] = place();
-    for (; count > 0; --count) {
+    std::uint64_t count = find(file);
+    for (std::size_t at = 0; count > 0; --count) {
       if (number(at, 4) != 0x02014b50 || kEntrySize > bytes_.size() - at) fail();
       const std::uint64_t name_size = number(at + 28, 2);
       if (name_size > bytes_.size() - at - kEntrySize) fail();
@@ -113,24 +112,41 @@ class Directory {
     return value;
   }
 
-  /// Where the directory begins, and how many entries it has; zip64's where there is one.
-  std::pair<std::uint64_t, std::uint64_t> place() const {
+  /// Reads the directory, and says how many entries it has; zip64's where there is one.
+  std::uint64_t find(const FileReader& file) {
     constexpr std::size_t kLocatorSize = 20;
+    constexpr std::uint64_t kTail = (1 << 16) + 128;  // the longest comment, and what ends a zip
+    const std::uint64_t tail_at = file.size() - std::min(file.size(), kTail);
+    bytes_ = file.text(tail_at, kTail);
     const std::size_t end = bytes_.rfind(std::string_view("PK\x05\x06", 4));
     if (end == std::string::npos) fail();
+    std::uint64_t begin = number(end + 16, 4);
+    std::uint64_t size = number(end + 12, 4);
+    std::uint64_t count = number(end + 10, 2);
     if (end >= kLocatorSize && number(end - kLocatorSize, 4) == 0x07064b50) {
-      const std::uint64_t end64 = number(end - kLocatorSize + 8, 8);
+      const std::uint64_t end64 = number(end - kLocatorSize + 8, 8) - tail_at;
       if (number(end64, 4) != 0x06064b50) fail();
-      return {number(end64 + 48, 8), number(end64 + 32, 8)};
+      begin = number(end64 + 48, 8);
+      size = number(end64 + 40, 8);
+      count = number(end64 + 32, 8);
     }
-    return {number(end + 16, 4), number(end + 10, 2)};
+    if (begin > file.size() || size > file.size() - begin) fail();
+    bytes_ = file.text(begin, size);
+    return count;
   }
 
-  const std::string& bytes_;
+  std::string bytes_;  ///< what is looked into
   const std::filesystem::path& path_;
   std::map<std::string, std::uint32_t> sums_;
   std::string prefix_;  ///< the folder of all records, with its slash
 };
+
+/// A record's memory as a tensor of `elements`.
+at::Tensor adopted(at::DataPtr record, std::int64_t elements, at::ScalarType type) {
+  const auto kept = std::make_shared<at::DataPtr>(std::move(record));
+  return at::from_blob(
+      kept->get(), {elements}, [kept](void*) {}, at::TensorOptions(type));
+}
 
 }  // namespace
 
@@ -153,10 +169,11 @@ void save_archive(const std::filesystem::path& path, const Value& value) {
 }
 
 Value load_archive(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path);
-  const Directory directory(bytes, path);
+  const FileReader file(path);
+  if (is_legacy_archive(file)) return load_legacy_archive(file);
+  const Directory directory(file);
   try {
-    caffe2::serialize::PyTorchStreamReader reader(std::make_shared<Bytes>(bytes));
+    caffe2::serialize::PyTorchStreamReader reader(std::make_shared<Bytes>(file));
     const auto record = [&](const std::string& name) {
       auto found = reader.getRecord(name);
       directory.check(name, std::get<0>(found).get(), std::get<1>(found));
@@ -165,15 +182,12 @@ Value load_archive(const std::filesystem::path& path) {
     const auto [data, size] = record("data.pkl");
     const std::string pickled(static_cast<const char*>(data.get()), size);
     const StorageLoader load = [&](const StorageRef& ref) {
-      const auto [storage, count] = record("data/" + ref.key);
+      auto [storage, count] = record("data/" + ref.key);
       const auto width = static_cast<std::int64_t>(c10::elementSize(ref.type));
-      if (ref.elements > static_cast<std::int64_t>(bytes.size()) / width ||
-          static_cast<std::int64_t>(count) < ref.elements * width) {
+      if (ref.elements > static_cast<std::int64_t>(count) / width) {
         damaged(path, "a tensor is shorter than it says");
       }
-      at::Tensor tensor = at::empty({ref.elements}, ref.type);
-      if (ref.elements > 0) std::memcpy(tensor.data_ptr(), storage.get(), tensor.nbytes());
-      return tensor;
+      return adopted(std::move(storage), ref.elements, ref.type);
     };
     return unpickle(pickled, load, path.string());
   } catch (const c10::Error&) {

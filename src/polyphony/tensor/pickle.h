@@ -3,6 +3,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <polyphony/tensor/value.h>
@@ -25,6 +26,8 @@ using StorageLoader = std::function<at::Tensor(const StorageRef&)>;
 /// Reads plain data and tensors; refuses everything that names code.
 /// @throws DataError beginning with `source`
 Value unpickle(const std::string& bytes, const StorageLoader& load, const std::string& source);
+/// Reads the first of several pickles, and takes it away from `bytes`. @throws as unpickle
+Value unpickle_next(std::string_view& bytes, const StorageLoader& load, const std::string& source);
 
 /// Reads plain data and objects of the classes (and functions) that are named; none is made or
 /// called. An object is a dict: "class" (its name), "args" (a tuple, what it would be made with)

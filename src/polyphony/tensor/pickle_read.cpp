@@ -28,15 +28,17 @@ constexpr std::array kStorageClasses = {
 /// The pickle machine, of protocols 2 to 4, without code.
 class Reader {
  public:
-  Reader(const std::string& bytes, const StorageLoader& load, const std::string& source)
+  Reader(std::string_view bytes, const StorageLoader& load, const std::string& source)
       : bytes_(bytes), load_(load), source_(source) {}
-  Reader(const std::string& bytes, const std::set<std::string>& classes, const std::string& source,
+  Reader(std::string_view bytes, const std::set<std::string>& classes, const std::string& source,
          const std::string& what)
       : bytes_(bytes), source_(source), what_(what), classes_(&classes) {}
 
-  Value run() {
+  /// @param end  gets the place behind the pickle; null: is not asked for
+  Value run(std::size_t* end = nullptr) {
     while (true) {
       const char op = static_cast<char>(raw(1));
+      if (end != nullptr) *end = at_;
       if (op == '.') return value_of(pop(), bytes_.size(), source_, what_);
       step(op);
     }
@@ -62,14 +64,14 @@ class Reader {
   }
   std::string_view take(std::size_t count) {
     if (count > bytes_.size() - at_) damaged();
-    const std::string_view view = std::string_view(bytes_).substr(at_, count);
+    const std::string_view view = bytes_.substr(at_, count);
     at_ += count;
     return view;
   }
   std::string line() {
     const std::size_t end = bytes_.find('\n', at_);
-    if (end == std::string::npos) damaged();
-    std::string text = bytes_.substr(at_, end - at_);
+    if (end == std::string_view::npos) damaged();
+    std::string text(bytes_.substr(at_, end - at_));
     at_ = end + 1;
     return text;
   }
@@ -350,7 +352,8 @@ class Reader {
         std::any_of(kStorageClasses.begin(), kStorageClasses.end(),
                     [&](const auto& known) { return name == std::string("torch.") + known.name; });
     if (!storage && name != "torch._utils._rebuild_tensor_v2" &&
-        name != "collections.OrderedDict" && name != "torch._utils._rebuild_parameter") {
+        name != "torch._utils._rebuild_tensor" && name != "collections.OrderedDict" &&
+        name != "torch._utils._rebuild_parameter") {
       refuse(fmt::format("the checkpoint wants to run '{}'", name),
              "polyphony reads tensors and plain data only; save it without that object");
     }
@@ -364,6 +367,11 @@ class Reader {
         kStorageClasses.begin(), kStorageClasses.end(),
         [&](const auto& one) { return tuple.items[1]->name == std::string("torch.") + one.name; });
     if (known == kStorageClasses.end()) damaged();
+    // A storage that is a part of another, of PyTorch before 0.4.
+    const bool part =
+        tuple.items.size() > 5 && (tuple.items[5]->what != Object::What::kPlain ||
+                                   tuple.items[5]->plain.kind() != Value::Kind::kNone);
+    if (part) damaged();
     push(Object::What::kStorage).storage = {text(*tuple.items[2]), known->type,
                                             integer(*tuple.items[4])};
   }
@@ -372,7 +380,8 @@ class Reader {
     const Object& arguments = pop();
     const Object& callee = pop();
     if (callee.what != Object::What::kGlobal || arguments.what != Object::What::kTuple) damaged();
-    if (callee.name == "torch._utils._rebuild_tensor_v2") {
+    if (callee.name == "torch._utils._rebuild_tensor_v2" ||
+        callee.name == "torch._utils._rebuild_tensor") {
       push(Value(rebuild(arguments.items)));
     } else if (callee.name == "torch._utils._rebuild_parameter") {
       if (arguments.items.empty()) damaged();
@@ -425,7 +434,7 @@ class Reader {
     return static_cast<std::int64_t>(value << shift) >> shift;
   }
 
-  const std::string& bytes_;
+  const std::string_view bytes_;
   const StorageLoader load_;
   const std::string& source_;
   const std::string what_ = "checkpoint";
@@ -441,6 +450,13 @@ class Reader {
 
 Value unpickle(const std::string& bytes, const StorageLoader& load, const std::string& source) {
   return Reader(bytes, load, source).run();
+}
+
+Value unpickle_next(std::string_view& bytes, const StorageLoader& load, const std::string& source) {
+  std::size_t end = 0;
+  Value value = Reader(bytes, load, source).run(&end);
+  bytes.remove_prefix(end);
+  return value;
 }
 
 Value unpickle_objects(const std::string& bytes, const std::set<std::string>& classes,

@@ -1,18 +1,44 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
+
+#include <polyphony/base/file_reader.h>
 
 namespace polyphony::tensor {
 
 using TensorMap = std::map<std::string, at::Tensor>;
 
-/// Tensors of a .safetensors file: float16, bfloat16, float32, float64, int8 to int64, uint8 and
-/// bool.
-/// @throws IoError where it cannot be read; DataError naming file and tensor where it is damaged
+/// A .safetensors file whose tensors are read one at a time, each straight into its own memory:
+/// float16, bfloat16, float32, float64, int8 to int64, uint8 and bool.
+class SafetensorsFile {
+ public:
+  /// @throws IoError where it cannot be read; DataError naming file and tensor where it is damaged
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  /// In the order of their names.
+  std::vector<std::string> names() const;
+  /// @throws IoError, DataError where the file has changed; std::out_of_range for another name
+  at::Tensor read(const std::string& name) const;
+
+ private:
+  struct Entry {
+    at::ScalarType type = at::kFloat;
+    std::vector<std::int64_t> shape;
+    std::uint64_t begin = 0;  ///< in the file
+    std::uint64_t size = 0;   ///< in bytes
+  };
+
+  FileReader file_;
+  std::map<std::string, Entry> entries_;
+};
+
+/// All tensors of a .safetensors file. @throws as SafetensorsFile
 TensorMap load_safetensors(const std::filesystem::path& path);
 /// Writes the file whole or not at all.
 /// @param metadata  the header's __metadata__, e.g. {"format", "pt"}, which Transformers asks for
