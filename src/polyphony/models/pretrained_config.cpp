@@ -1,8 +1,9 @@
 #include <polyphony/models/pretrained_config.h>
 
 #include <algorithm>
-#include <optional>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,7 +11,9 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/nearest.h>
 #include <polyphony/config/fields.h>
+#include <polyphony/models/config_reader.h>
 
 namespace polyphony::models {
 namespace {
@@ -35,88 +38,14 @@ const Family& family_of(EncoderKind kind) {
                        [kind](const Family& family) { return family.kind == kind; });
 }
 
-constexpr std::pair<const char*, nn::Activation> kActivations[] = {
-    {"gelu", nn::Activation::kGelu},
-    {"gelu_new", nn::Activation::kGeluTanh},
-    {"gelu_pytorch_tanh", nn::Activation::kGeluTanh},
-    {"relu", nn::Activation::kRelu},
-    {"silu", nn::Activation::kSilu},
-    {"swish", nn::Activation::kSilu},
-    {"tanh", nn::Activation::kTanh}};
+constexpr std::pair<const char*, ProblemType> kProblemTypes[] = {
+    {"regression", ProblemType::kRegression},
+    {"single_label_classification", ProblemType::kSingleLabel},
+    {"multi_label_classification", ProblemType::kMultiLabel}};
 
-/// Reads keys of a config.json, each checked where it is read.
-class Reader {
- public:
-  Reader(const Json& json, std::string source) : json_(json), source_(std::move(source)) {}
-
-  template <class T>
-  void operator()(const char* key, T& value) const {
-    const auto found = json_.find(key);
-    if (found == json_.end() || found->is_null()) return;
-    try {
-      found->get_to(value);
-    } catch (const Json::exception&) {
-      fail(key, fmt::format("is {}, which is not of the right type", found->dump()));
-    }
-  }
-
-  void count(const char* key, std::int64_t& value, std::int64_t least = 1) const {
-    double number = static_cast<double>(value);
-    (*this)(key, number);
-    if (number != static_cast<double>(static_cast<std::int64_t>(number)))
-      fail(key, fmt::format("is {}, want a whole number", number));
-    value = static_cast<std::int64_t>(number);
-    check(key, value >= least, fmt::format("is {}, want at least {}", value, least));
-  }
-
-  void share(const char* key, double& value) const {
-    (*this)(key, value);
-    check(key, value >= 0 && value <= 1, fmt::format("is {}, want 0 to 1", value));
-  }
-
-  void activation(const char* key, nn::Activation& value) const {
-    std::string name;
-    (*this)(key, name);
-    if (name.empty()) return;
-    for (const auto& [known, item] : kActivations) {
-      if (name == known) {
-        value = item;
-        return;
-      }
-    }
-    std::vector<std::string> names;
-    for (const auto& [known, item] : kActivations) names.emplace_back(known);
-    fail(key, fmt::format("is '{}', but this reads {}", name, fmt::join(names, ", ")));
-  }
-
-  /// Refuses a feature that is not built. @param wanted  its only value here
-  template <class T>
-  void only(const char* key, const T& wanted) const {
-    T value = wanted;
-    (*this)(key, value);
-    if (value != wanted)
-      fail(key, fmt::format("is {}, which is not supported", json_.at(key).dump()));
-  }
-
-  void check(const char* key, bool holds, const std::string& what) const {
-    if (!holds) fail(key, what);
-  }
-
-  [[noreturn]] void fail(const char* key, const std::string& what) const {
-    throw DataError(fmt::format("{}: {} {}", source_, key, what),
-                    "take the config.json that belongs to the weights, or another model");
-  }
-
-  const Json& json() const { return json_; }
-
- private:
-  const Json& json_;
-  std::string source_;
-};
-
-EncoderKind kind_of(const Reader& reader, const std::string& source) {
+EncoderKind kind_of(const ConfigReader& reader, const std::string& source) {
   std::string type;
-  reader("model_type", type);
+  reader.text("model_type", type);
   std::vector<std::string> names;
   for (const Family& family : kFamilies) {
     if (type == family.model_type) return family.kind;
@@ -127,14 +56,18 @@ EncoderKind kind_of(const Reader& reader, const std::string& source) {
                   fmt::format("give a folder of one of: {}", fmt::join(names, ", ")));
 }
 
-void read_layer(const Reader& reader, PretrainedConfig& config) {
+/// Options of any family that change numbers and are not built.
+void refuse_unbuilt(const ConfigReader& reader) {
+  reader.refuse("pruned_heads", "take the model before its heads were pruned");
+  reader.refuse("quantization_config",
+                "quantized weights are not read: take the model in float32, float16 or bfloat16");
+}
+
+void read_layer(const ConfigReader& reader, PretrainedConfig& config) {
   nn::TransformerLayerOptions& layer = config.layer;
   const bool speech = is_speech(config.kind);
   layer.names = speech ? nn::LayerNames::kSpeech : nn::LayerNames::kText;
-  layer.norm_eps = config.kind == EncoderKind::kBert || config.kind == EncoderKind::kRoberta ||
-                           config.kind == EncoderKind::kXlmRoberta
-                       ? 1e-12
-                       : 1e-5;
+  layer.norm_eps = speech ? 1e-5 : 1e-12;
   layer.activation_dropout = speech ? 0.1 : 0.0;
   reader.count("hidden_size", layer.dims);
   reader.count("num_attention_heads", layer.heads);
@@ -142,12 +75,12 @@ void read_layer(const Reader& reader, PretrainedConfig& config) {
                fmt::format("is {}, which does not divide hidden_size {}", layer.heads, layer.dims));
   reader.count("intermediate_size", layer.intermediate);
   reader.count("num_hidden_layers", config.num_hidden_layers, 0);
-  reader("layer_norm_eps", layer.norm_eps);
+  reader.number("layer_norm_eps", layer.norm_eps);
   reader.activation("hidden_act", layer.activation);
-  reader("initializer_range", config.initializer_range);
+  reader.number("initializer_range", config.initializer_range);
   if (speech) {
     bool stable = false;
-    reader("do_stable_layer_norm", stable);
+    reader.flag("do_stable_layer_norm", stable);
     if (stable) layer.norm = nn::NormPlace::kBefore;
     reader.share("attention_dropout", layer.attention_dropout);
     reader.share("hidden_dropout", layer.hidden_dropout);
@@ -158,35 +91,43 @@ void read_layer(const Reader& reader, PretrainedConfig& config) {
   }
 }
 
-void read_convolutions(const Reader& reader, nn::ConvFeaturesOptions& conv) {
+void read_convolutions(const ConfigReader& reader, nn::ConvFeaturesOptions& conv) {
   std::vector<std::int64_t> dims = conv.dims();
   std::vector<std::int64_t> kernels = conv.kernels();
   std::vector<std::int64_t> strides = conv.strides();
-  reader("conv_dim", dims);
-  reader("conv_kernel", kernels);
-  reader("conv_stride", strides);
+  reader.counts("conv_dim", dims);
+  reader.counts("conv_kernel", kernels);
+  reader.counts("conv_stride", strides);
   reader.check("conv_dim",
                !dims.empty() && dims.size() == kernels.size() && dims.size() == strides.size(),
                fmt::format("has {} layers, conv_kernel {} and conv_stride {}", dims.size(),
                            kernels.size(), strides.size()));
   conv.layers.clear();
   for (std::size_t i = 0; i < dims.size(); ++i) {
-    reader.check("conv_dim", dims[i] >= 1 && kernels[i] >= 1 && strides[i] >= 1,
-                 "and conv_kernel and conv_stride must be at least 1");
     conv.layers.push_back({dims[i], kernels[i], strides[i]});
   }
-  reader("conv_bias", conv.bias);
+  reader.flag("conv_bias", conv.bias);
   reader.activation("feat_extract_activation", conv.activation);
   std::string norm = "group";
-  reader("feat_extract_norm", norm);
+  reader.text("feat_extract_norm", norm);
   reader.check("feat_extract_norm", norm == "group" || norm == "layer",
                fmt::format("is '{}', want group or layer", norm));
   conv.norm = norm == "group" ? nn::FeatureNorm::kGroup : nn::FeatureNorm::kLayer;
 }
 
-void read_speech(const Reader& reader, SpeechConfig& speech, std::int64_t dims) {
+void read_masks(const ConfigReader& reader, SpeechConfig& speech) {
+  reader.flag("apply_spec_augment", speech.apply_spec_augment);
+  reader.share("mask_time_prob", speech.time_masks.prob);
+  reader.count("mask_time_length", speech.time_masks.length);
+  reader.count("mask_time_min_masks", speech.time_masks.min_masks, 0);
+  reader.share("mask_feature_prob", speech.feature_masks.prob);
+  reader.count("mask_feature_length", speech.feature_masks.length);
+  reader.count("mask_feature_min_masks", speech.feature_masks.min_masks, 0);
+}
+
+void read_speech(const ConfigReader& reader, SpeechConfig& speech, std::int64_t dims) {
   read_convolutions(reader, speech.conv);
-  reader("feat_proj_layer_norm", speech.feat_proj_layer_norm);
+  reader.flag("feat_proj_layer_norm", speech.feat_proj_layer_norm);
   reader.share("feat_proj_dropout", speech.feat_proj_dropout);
   reader.count("num_conv_pos_embeddings", speech.num_conv_pos_embeddings);
   reader.count("num_conv_pos_embedding_groups", speech.num_conv_pos_embedding_groups);
@@ -194,19 +135,17 @@ void read_speech(const Reader& reader, SpeechConfig& speech, std::int64_t dims) 
                fmt::format("is {}, which does not divide hidden_size {}",
                            speech.num_conv_pos_embedding_groups, dims));
   reader.share("layerdrop", speech.layerdrop);
-  reader("apply_spec_augment", speech.apply_spec_augment);
-  reader.share("mask_time_prob", speech.time_masks.prob);
-  reader.count("mask_time_length", speech.time_masks.length);
-  reader.count("mask_time_min_masks", speech.time_masks.min_masks, 0);
-  reader.share("mask_feature_prob", speech.feature_masks.prob);
-  reader.count("mask_feature_length", speech.feature_masks.length);
-  reader.count("mask_feature_min_masks", speech.feature_masks.min_masks, 0);
-  reader("use_weighted_layer_sum", speech.use_weighted_layer_sum);
+  read_masks(reader, speech);
+  reader.flag("use_weighted_layer_sum", speech.use_weighted_layer_sum);
   reader.count("classifier_proj_size", speech.classifier_proj_size);
-  reader.only("add_adapter", false);
+  reader.refuse("add_adapter",
+                "Transformers' classifiers refuse adapters too: take the model without");
+  reader.refuse("conv_pos_batch_norm",
+                "only weight-normed positional convolutions are built: take a model with one");
+  reader.refuse("adapter_attn_dim", "take a model without adapters of languages in its layers");
 }
 
-void read_text(const Reader& reader, PretrainedConfig& config) {
+void read_text(const ConfigReader& reader, PretrainedConfig& config) {
   TextConfig& text = config.text;
   text.pad_token_id = config.kind == EncoderKind::kBert ? 0 : 1;
   reader.count("vocab_size", text.vocab_size);
@@ -216,18 +155,46 @@ void read_text(const Reader& reader, PretrainedConfig& config) {
   reader.check("pad_token_id", text.pad_token_id < text.vocab_size,
                fmt::format("is {}, beyond vocab_size {}", text.pad_token_id, text.vocab_size));
   text.classifier_dropout = config.layer.hidden_dropout;
-  reader.share("classifier_dropout", text.classifier_dropout);
-  reader.only<std::string>("position_embedding_type", "absolute");
-  reader.only("is_decoder", false);
-  reader.only("add_cross_attention", false);
+  reader.share_or_null("classifier_dropout", text.classifier_dropout);
+  std::string positions = "absolute";
+  reader.text("position_embedding_type", positions);
+  if (positions != "absolute") {
+    reader.fail("position_embedding_type",
+                fmt::format("is '{}', which is not supported", positions),
+                "take a model with absolute positions");
+  }
+  const std::string encoder = "take an encoder; a decoder's mask would hide what follows";
+  reader.refuse("is_decoder", encoder);
+  reader.refuse("add_cross_attention", encoder);
 }
 
-void read_labels(const Reader& reader, PretrainedConfig& config) {
-  reader.count("num_labels", config.num_labels);
-  const auto names = reader.json().find("id2label");
-  if (names != reader.json().end() && names->is_object() && !names->empty()) {
+/// Source: PretrainedConfig of Transformers 4.27.1.
+void read_labels(const ConfigReader& reader, PretrainedConfig& config) {
+  if (reader.find("num_labels") != nullptr) reader.count("num_labels", config.num_labels);
+  const Json* names = reader.find("id2label");
+  const Json* numbers = reader.find("label2id");
+  if (names != nullptr) {
+    reader.check("id2label", names->is_object() && !names->empty(),
+                 fmt::format("is {}, want a mapping from numbers to names", names->dump()));
+    for (const auto& [number, name] : names->items()) {
+      const bool whole = number.find_first_not_of("0123456789") == std::string::npos;
+      reader.check("id2label", whole && !number.empty(),
+                   fmt::format("has the key '{}', want a number from 0", number));
+    }
     config.num_labels = static_cast<std::int64_t>(names->size());
   }
+  reader.check("label2id", numbers == nullptr || numbers->is_object(),
+               "is no mapping from names to numbers");
+  if (reader.find("problem_type") == nullptr) return;
+  std::string type;
+  reader.text("problem_type", type);
+  std::vector<std::string> types;
+  for (const auto& [known, problem] : kProblemTypes) {
+    if (type == known) config.problem_type = problem;
+    types.emplace_back(known);
+  }
+  reader.check("problem_type", config.problem_type.has_value(),
+               fmt::format("is '{}', want {} or null", type, fmt::join(types, ", ")));
 }
 
 nlohmann::ordered_json json_of(const config::Node& node) {
@@ -264,16 +231,20 @@ bool is_speech(EncoderKind kind) {
 std::string classifier_class(EncoderKind kind) { return family_of(kind).classifier; }
 std::string base_prefix(EncoderKind kind) { return family_of(kind).prefix; }
 
-PretrainedConfig parse_pretrained_config(const std::string& json, const std::string& source) {
-  Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+namespace {
+
+PretrainedConfig read_config(const std::string& text, const std::string& source,
+                             std::set<std::string>* asked) {
+  Json parsed = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object()) {
     throw DataError(fmt::format("{}: no JSON object", source),
                     "the file is damaged or of another kind: copy it again");
   }
-  const Reader reader(parsed, source);
+  const ConfigReader reader(parsed, source);
   PretrainedConfig config;
   config.kind = kind_of(reader, source);
-  config.json = json;
+  config.json = text;
+  refuse_unbuilt(reader);
   read_layer(reader, config);
   read_labels(reader, config);
   if (is_speech(config.kind)) {
@@ -281,7 +252,29 @@ PretrainedConfig parse_pretrained_config(const std::string& json, const std::str
   } else {
     read_text(reader, config);
   }
+  if (asked != nullptr) *asked = reader.asked();
   return config;
+}
+
+/// @throws ConfigError for a key that nobody reads, naming the nearest that is
+void check_replaced(const config::Node& replace, const std::set<std::string>& asked) {
+  for (const auto& [key, value] : replace.entries()) {
+    const std::string name = config::show(key);
+    if (asked.contains(name)) continue;
+    const std::vector<std::string> known(asked.begin(), asked.end());
+    const std::string nearest = base::nearest(name, known);
+    throw ConfigError(
+        fmt::format("model.config.{}: this model reads no such key", name),
+        fmt::format("{}keys: {}",
+                    nearest.empty() ? "" : fmt::format("did you mean '{}'? ", nearest),
+                    fmt::join(known, ", ")));
+  }
+}
+
+}  // namespace
+
+PretrainedConfig parse_pretrained_config(const std::string& json, const std::string& source) {
+  return read_config(json, source, nullptr);
 }
 
 PretrainedConfig read_pretrained_config(const std::filesystem::path& path,
@@ -289,8 +282,15 @@ PretrainedConfig read_pretrained_config(const std::filesystem::path& path,
   const std::string text = read_file(path);
   if (replace.entries().empty()) return parse_pretrained_config(text, path.string());
   auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_object()) json.update(json_of(replace));
-  return parse_pretrained_config(json.dump(2), path.string());
+  if (json.is_object()) {
+    // The names that are there would say how many labels there are.
+    if (replace.find("num_labels") != nullptr) json.erase("id2label"), json.erase("label2id");
+    json.update(json_of(replace));
+  }
+  std::set<std::string> asked;
+  PretrainedConfig config = read_config(json.dump(2), path.string(), &asked);
+  check_replaced(replace, asked);
+  return config;
 }
 
 std::string classifier_json(const PretrainedConfig& config,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ bool is_speech(EncoderKind kind);
 std::string classifier_class(EncoderKind kind);
 /// What the names of the encoder's weights begin with, e.g. "hubert".
 std::string base_prefix(EncoderKind kind);
+
+/// What Hugging Face calls `problem_type`: the loss that a text classifier was trained with.
+enum class ProblemType { kRegression, kSingleLabel, kMultiLabel };
 
 /// Of HuBERT and wav2vec 2.0, with Transformers' defaults.
 struct SpeechConfig {
@@ -51,6 +55,7 @@ struct PretrainedConfig {
   nn::TransformerLayerOptions layer;
   std::int64_t num_hidden_layers = 12;
   std::int64_t num_labels = 2;
+  std::optional<ProblemType> problem_type;  ///< absent: as rows and labels say
   double initializer_range = 0.02;
   SpeechConfig speech;  ///< of a speech encoder
   TextConfig text;      ///< of a text encoder
@@ -59,7 +64,9 @@ struct PretrainedConfig {
 
 /// @param path     a config.json
 /// @param replace  keys to set before it is read
-/// @throws IoError; DataError naming the key for another model, or a value that is not supported
+/// Every key that changes numbers in Transformers 4.27.1 is honoured or refused.
+/// @throws IoError; DataError naming the key for another model, or a value that is not supported;
+///   ConfigError for a key of `replace` that this model does not read
 PretrainedConfig read_pretrained_config(const std::filesystem::path& path,
                                         const config::Node& replace = config::Node::map());
 PretrainedConfig parse_pretrained_config(const std::string& json, const std::string& source);

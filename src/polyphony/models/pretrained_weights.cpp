@@ -62,9 +62,20 @@ class Drawing {
       torch::nn::init::kaiming_uniform_(weight, std::sqrt(5.0));
     } else if (name.ends_with(".weight_g")) {
       weight.fill_(1.0);
+    } else if (has(name, "conv_layers") && config_.kind == EncoderKind::kWav2Vec2) {
+      const double bound = std::sqrt(1.0 / static_cast<double>(inputs_of(name)));
+      weight.uniform_(-bound, bound);
     } else {
       weight.zero_();
     }
+  }
+
+  /// Numbers that one output of a front-end's convolution is made of.
+  std::int64_t inputs_of(const std::string& name) const {
+    const auto& layers = config_.speech.conv.layers;
+    const std::string_view part = "conv_layers.";
+    const std::size_t i = std::stoul(name.substr(name.find(part) + part.size()));
+    return layers.at(i).kernel * (i == 0 ? 1 : layers.at(i - 1).dims);
   }
 
   const PretrainedConfig& config_;

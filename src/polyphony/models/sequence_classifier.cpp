@@ -145,6 +145,29 @@ at::Tensor SequenceClassifier::forward(const data::Batch& batch) {
   return classify(encoder_input(batch, config_), options).logits;
 }
 
+void SequenceClassifier::check_targets(std::int64_t labels, bool several) const {
+  if (labels != config_.num_labels) {
+    throw ConfigError(
+        fmt::format("the model has {} labels, but the task {} classes", config_.num_labels, labels),
+        fmt::format("write model.num_labels={}", labels));
+  }
+  // Classifiers of speech have cross-entropy in Transformers, whatever is written.
+  if (!config_.problem_type || is_speech(config_.kind)) return;
+  const std::string forget = "or model.config={problem_type: null} to train it anew";
+  if (*config_.problem_type == ProblemType::kRegression) {
+    throw ConfigError(
+        "the model's config.json says problem_type regression, which no task here has",
+        "take another model, " + forget);
+  }
+  if (several != (*config_.problem_type == ProblemType::kMultiLabel)) {
+    throw ConfigError(
+        fmt::format("the model's config.json says problem_type {}_label_classification, but "
+                    "task.multi_label is {}",
+                    several ? "single" : "multi", several),
+        fmt::format("set task.multi_label and dataset.multi_label to {}, {}", !several, forget));
+  }
+}
+
 std::vector<std::string> SequenceClassifier::inputs() const {
   return {is_speech(config_.kind) ? "input_values" : "input_ids"};
 }

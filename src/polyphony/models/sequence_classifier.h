@@ -58,6 +58,12 @@ class SequenceClassifier : public Model {
   /// @param options  its `last_layer` must be -1
   Classified classify(const EncoderInput& input, const EncodeOptions& options);
 
+  /// Refuses to be trained or tested on rows that config.json does not speak of, as the loss that
+  /// Transformers would take is another.
+  /// @param several  whether a row may have several classes
+  /// @throws ConfigError
+  void check_targets(std::int64_t labels, bool several) const;
+
   EncoderNetwork& encoder() { return *encoder_; }
   const PretrainedConfig& config() const { return config_; }
   /// What the checkpoint had and had not.

@@ -10,6 +10,7 @@
 #include <polyphony/base/table.h>
 #include <polyphony/config/registry.h>
 #include <polyphony/metrics/stat_score_metrics.h>
+#include <polyphony/models/sequence_classifier.h>
 #include <polyphony/train/checkpoint.h>
 #include <polyphony/train/trainer.h>
 
@@ -239,6 +240,8 @@ void Classification::setup(const data::Dataset& dataset) {
                     dataset.multi_label() ? "several classes" : "one class each"),
         "set task.multi_label and dataset.multi_label alike");
   }
+  const auto* pretrained = dynamic_cast<const models::SequenceClassifier*>(model_.get());
+  if (pretrained != nullptr) pretrained->check_targets(options_.num_labels, options_.multi_label);
   weigh(dataset);
 }
 
@@ -281,6 +284,11 @@ at::Tensor Classification::training_loss(const at::Tensor& logits, const at::Ten
 
 at::Tensor Classification::step(const data::Batch& batch, Stage stage) {
   const at::Tensor logits = model_->forward(batch).to(torch::kFloat);
+  if (logits.size(1) != options_.num_labels) {
+    throw ConfigError(fmt::format("task.model gives {} logits a row, but task.num_labels is {}",
+                                  logits.size(1), options_.num_labels),
+                      "set the model's num_labels and the task's alike");
+  }
   const at::Tensor& label = batch.at("label");
   const at::Tensor loss = training_loss(logits, label, stage == Stage::kTrain);
   // Of logits that all lie in [0, 1] a multilabel metric would take them for probabilities.
