@@ -1,6 +1,7 @@
 #include <polyphony/models/sequence_classifier.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -221,6 +222,47 @@ tensor::TensorMap renamed(const tensor::TensorMap& weights,
   tensor::TensorMap result;
   for (const auto& [name, tensor] : weights) result.emplace(name_of(name), tensor);
   return result;
+}
+
+// Which loss Transformers would take decides what a model was made for.
+TEST(SequenceClassifier, RowsThatItsProblemTypeDoesNotSpeakOfAreRefused) {
+  const auto complaint = [](const fs::path& folder, const char* problem, bool several) {
+    SequenceClassifierOptions options = options_of(folder);
+    if (problem != nullptr) options.config.set("problem_type", config::Node(std::string(problem)));
+    const SequenceClassifier model(options);
+    return error_of<ConfigError>([&] { model.check_targets(7, several); });
+  };
+  for (const bool several : {false, true}) {
+    EXPECT_EQ(complaint(kRoberta, nullptr, several), "no error");
+    EXPECT_THAT(complaint(kBert, "regression", several),
+                testing::AllOf(HasSubstr("problem_type regression, which no task here has"),
+                               HasSubstr("model.config={problem_type: null}")));
+    // Classifiers of speech have cross-entropy there in any case.
+    EXPECT_EQ(complaint(kHubert, "multi_label_classification", several), "no error");
+  }
+  EXPECT_EQ(complaint(kRoberta, "multi_label_classification", true), "no error");
+  EXPECT_EQ(complaint(kRoberta, "single_label_classification", false), "no error");
+  EXPECT_THAT(complaint(kRoberta, "single_label_classification", true),
+              testing::AllOf(HasSubstr("single_label_classification, but task.multi_label is true"),
+                             HasSubstr("set task.multi_label and dataset.multi_label to false")));
+  EXPECT_THAT(complaint(kRoberta, "multi_label_classification", false),
+              HasSubstr("multi_label_classification, but task.multi_label is false"));
+  EXPECT_THAT(
+      error_of<ConfigError>([] { SequenceClassifier(options_of(kBert)).check_targets(3, false); }),
+      testing::AllOf(HasSubstr("the model has 7 labels, but the task 3 classes"),
+                     HasSubstr("model.num_labels=3")));
+}
+
+TEST(SequenceClassifier, RandomWeightsOfWav2Vec2sConvolutionsHaveRandomBiases) {
+  const SequenceClassifier model(parse_pretrained_config(
+      R"({"model_type": "wav2vec2", "hidden_size": 16, "num_attention_heads": 2, "conv_bias": true,
+          "num_hidden_layers": 0, "conv_dim": [8, 12], "conv_kernel": [9, 4], "conv_stride": [5, 4]})",
+      "test"));
+  const auto weights = model.named_parameters();
+  const at::Tensor& bias = weights["wav2vec2.feature_extractor.conv_layers.1.conv.bias"];
+  EXPECT_GT(bias.abs().max().item<double>(), 0.0);
+  EXPECT_LE(bias.abs().max().item<double>(), std::sqrt(1.0 / (8 * 4)));
+  EXPECT_EQ(weights["wav2vec2.encoder.pos_conv_embed.conv.bias"].abs().max().item<double>(), 0.0);
 }
 
 TEST(SequenceClassifier, NamesOfDataParallelLoad) {
