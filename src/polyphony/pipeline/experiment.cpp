@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include <fmt/format.h>
@@ -15,8 +16,10 @@
 #include <polyphony/base/signals.h>
 #include <polyphony/callbacks/defaults.h>
 #include <polyphony/callbacks/model_checkpoint.h>
+#include <polyphony/data/embeddable.h>
 #include <polyphony/data/loader.h>
 #include <polyphony/dist/launch.h>
+#include <polyphony/pipeline/embed.h>
 #include <polyphony/pipeline/figures.h>
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/recording.h>
@@ -106,9 +109,18 @@ class Experiment {
     if (!rows) {
       config::Node node = options_.dataset.node;
       node.set("split", config::Node(split));
-      rows = config::build<data::Dataset>(node, "dataset");
+      rows = embedded(config::build<data::Dataset>(node, "dataset"), split);
     }
     return *rows;
+  }
+
+  /// Rows whose encoders are frozen get what these make of them, from the cache.
+  std::unique_ptr<data::Dataset> embedded(std::unique_ptr<data::Dataset> rows,
+                                          const std::string& split) {
+    const auto* source = dynamic_cast<const data::Embeddable*>(rows.get());
+    if (source == nullptr || source->frozen_inputs().empty()) return rows;
+    if (!embedder_) embedder_.emplace(options_.embeddings, trainer_.strategy());
+    return embedder_->embed(std::move(rows), split);
   }
 
   fs::path weights_to_use() const {
@@ -283,6 +295,7 @@ class Experiment {
   RowLabels* labels_ = nullptr;  ///< the trainer's
   train::Trainer trainer_;
   std::unique_ptr<train::Task> task_;
+  std::optional<Embedder> embedder_;                            ///< where encoders are frozen
   std::map<std::string, std::unique_ptr<data::Dataset>> rows_;  // by split
 };
 

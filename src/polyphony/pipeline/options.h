@@ -7,6 +7,7 @@
 #include <polyphony/data/dataset.h>
 #include <polyphony/optim/optimizer.h>
 #include <polyphony/optim/schedule.h>
+#include <polyphony/pipeline/embed.h>
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/callback.h>
@@ -56,6 +57,7 @@ struct ExperimentOptions {
   train::TrainerOptions trainer;
   LoadingOptions loading;
   SplitOptions split;
+  EmbeddingsOptions embeddings;
   std::optional<std::string> ckpt_path;
   bool test_after_train = true;
 
