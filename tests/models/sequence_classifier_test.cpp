@@ -316,6 +316,29 @@ TEST(SequenceClassifier, AnEncoderWithoutPrefixBesideAHeadIsRefused) {
   EXPECT_EQ(PretrainedEncoder(folder.string()).load_report().unexpected.size(), 4U);
 }
 
+TEST(SequenceClassifier, PointersOfGitLfsAreNoWeights) {
+  const ScratchDirectory scratch;
+  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+    const fs::path folder = scratch.path() / name;
+    write_file(folder / "config.json", read_file(kRoberta / "config.json"));
+    write_file(folder / name, std::string_view("version https://git-lfs.github.com/spec/v1\n"
+                                               "oid sha256:0123\nsize 1421520124\n"));
+    EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
+                testing::AllOf(HasSubstr(std::string(name) + ": a pointer of Git LFS"),
+                               HasSubstr("git lfs pull")));
+  }
+}
+
+TEST(SequenceClassifier, TruncatedWeightsAreNamed) {
+  const ScratchDirectory scratch;
+  const fs::path folder = changed(scratch, kRoberta, [](tensor::TensorMap&) {});
+  const std::string whole = read_file(folder / "model.safetensors");
+  write_file(folder / "model.safetensors", std::string_view(whole).substr(0, whole.size() / 2));
+  EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
+              testing::AllOf(HasSubstr("model.safetensors: tensor '"),
+                             HasSubstr("' lies outside the file")));
+}
+
 TEST(SequenceClassifier, AShardWithoutWhatItsIndexSaysIsNamed) {
   const ScratchDirectory scratch;
   const fs::path folder = changed(scratch, kRoberta, [](tensor::TensorMap&) {});

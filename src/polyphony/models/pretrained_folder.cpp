@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/file_reader.h>
 #include <polyphony/base/files.h>
 #include <polyphony/hub/snapshot.h>
 #include <polyphony/tensor/archive.h>
@@ -51,6 +52,14 @@ std::string todays_name(std::string name) {
   return name;
 }
 
+/// @throws DataError where the repository was cloned without its large files
+void refuse_pointer(const fs::path& path) {
+  constexpr std::string_view kPointer = "version https://git-lfs";
+  if (FileReader(path).text(0, kPointer.size()) != kPointer) return;
+  throw DataError(path.string() + ": a pointer of Git LFS stands for the weights",
+                  "run `git lfs pull` in the folder, or give the hub's name of the model");
+}
+
 TensorMap read_archive(const fs::path& path) {
   TensorMap weights;
   const tensor::Value value = tensor::load_archive(path);
@@ -88,6 +97,7 @@ fs::path pretrained_folder(const std::string& name) { return hub::snapshot(name)
 class WeightFiles::File {
  public:
   explicit File(fs::path path) : path_(std::move(path)) {
+    refuse_pointer(path_);
     if (path_.extension() == ".safetensors") {
       safetensors_.emplace(path_);
       names_ = safetensors_->names();
