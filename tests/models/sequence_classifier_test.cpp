@@ -481,6 +481,22 @@ TEST(SequenceClassifier, PaddingNeverChangesTheAnswer) {
   EXPECT_LT((model.forward(batch) - model.forward(padded)).abs().max().item<double>(), 1e-5);
 }
 
+// As in Transformers, which counts them: hidden_states and logits were compared with its own.
+TEST(SequenceClassifier, OfASpeechMaskOnlyTheNumberOfOnesCounts) {
+  SequenceClassifier model(options_of(kHubert));
+  model.eval();
+  const at::Tensor places = at::arange(2400, at::kLong).unsqueeze(0).expand({2, 2400});
+  data::Batch first = audio_batch();
+  first.set("attention_mask", places.lt(1600).to(at::kLong));
+  data::Batch sparse = audio_batch();
+  sparse.set("attention_mask", places.remainder(3).ne(0).to(at::kLong));
+  data::Batch left = audio_batch();
+  left.set("attention_mask", places.ge(800).to(at::kLong));
+  const at::Tensor wanted = model.forward(first);
+  EXPECT_LT((model.forward(sparse) - wanted).abs().max().item<double>(), 1e-6);
+  EXPECT_LT((model.forward(left) - wanted).abs().max().item<double>(), 1e-6);
+}
+
 TEST(SequenceClassifier, IsBuiltByTransformersNames) {
   for (const char* name : {"polyphony.models.SequenceClassifier",
                            "transformers.HubertForSequenceClassification.from_pretrained",

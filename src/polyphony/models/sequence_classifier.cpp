@@ -185,15 +185,29 @@ void SequenceClassifier::save_pretrained(const fs::path& folder,
   tensor::save_safetensors(folder / "model.safetensors", weights_of(*this), {{"format", "pt"}});
 }
 
+namespace {
+
+/// bool [batch, positions], true in each row's first `lengths` positions.
+at::Tensor first_positions(const at::Tensor& lengths, std::int64_t positions) {
+  return torch::arange(positions, torch::kLong).unsqueeze(0).lt(lengths.unsqueeze(1));
+}
+
+}  // namespace
+
 EncoderInput encoder_input(const data::Batch& batch, const PretrainedConfig& config) {
   const std::string name = is_speech(config.kind) ? "input_values" : "input_ids";
   EncoderInput result;
   result.values = input(batch, name);
   if (batch.has("attention_mask")) {
     result.attention_mask = batch.at("attention_mask");
+    // Transformers asks a speech encoder's mask for its number of ones alone: where they stand,
+    // on the right too, changes nothing.
+    if (is_speech(config.kind) && result.attention_mask.sizes() == result.values.sizes()) {
+      const at::Tensor lengths = result.attention_mask.ne(0).sum(1);
+      result.attention_mask = first_positions(lengths, result.values.size(1));
+    }
   } else if (batch.has(name + "_length")) {
-    const at::Tensor places = torch::arange(result.values.size(1), torch::kLong).unsqueeze(0);
-    result.attention_mask = places.lt(batch.at(name + "_length").unsqueeze(1));
+    result.attention_mask = first_positions(batch.at(name + "_length"), result.values.size(1));
     // Collation pads with 0, which a vocabulary may give a token.
     if (!is_speech(config.kind)) {
       result.values =
