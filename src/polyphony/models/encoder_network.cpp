@@ -29,24 +29,42 @@ std::int64_t EncoderNetwork::layers_to_run(const EncodeOptions& options) const {
   return options.last_layer == -1 ? all : options.last_layer;
 }
 
+namespace {
+
+/// Whether real positions alone are worked on.
+bool packs(const at::Tensor& x, const at::Tensor& mask, Padding padding) {
+  return x.scalar_type() == at::kFloat && (!mask.defined() || padding == Padding::kTrim);
+}
+
+}  // namespace
+
 void EncoderNetwork::run_layers(at::Tensor x, const EncodeOptions& options,
                                 const std::function<bool(std::int64_t)>& skip,
                                 const std::function<at::Tensor(const at::Tensor&)>& finish,
                                 EncoderOutput& output) {
   const std::int64_t wanted = layers_to_run(options);
-  const at::Tensor bias = wanted > 0 ? nn::attention_bias(output.mask) : at::Tensor();
+  nn::Surroundings around;
+  around.type = options.type;
+  if (packs(x, output.mask, options.padding)) {
+    const at::Tensor padding = output.mask.defined() ? output.mask.logical_not() : at::Tensor();
+    around.layout = nn::pack(padding, x.size(0), x.size(1));
+    x = nn::gather_rows(x, around.layout);
+  } else {
+    around.bias = nn::attention_bias(output.mask);
+  }
+  const auto spread = [&around](const at::Tensor& rows) {
+    return around.layout == nullptr ? rows : nn::spread_rows(rows, around.layout);
+  };
   for (std::int64_t i = 0; i < wanted; ++i) {
-    if (options.hidden_states) output.hidden_states.push_back(x);
+    if (options.hidden_states) output.hidden_states.push_back(spread(x));
     if (skip(i)) continue;
     nn::TransformerLayer& layer = *layers_[static_cast<std::size_t>(i)];
-    const auto run = [&layer, bias, type = options.type](const at::Tensor& in) {
-      return layer.forward(in, bias, type);
-    };
+    const auto run = [&layer, around](const at::Tensor& in) { return layer.forward(in, around); };
     x = checkpointing_ && is_training() ? nn::checkpoint(run, x) : run(x);
   }
   if (wanted == config_.num_hidden_layers) x = finish(x);
-  if (options.hidden_states) output.hidden_states.push_back(x);
-  output.sequence = x;
+  output.sequence = spread(x);
+  if (options.hidden_states) output.hidden_states.push_back(output.sequence);
 }
 
 void EncoderNetwork::freeze_layers(std::int64_t layers) {

@@ -57,7 +57,8 @@ class EncoderNetwork : public torch::nn::Module {
  protected:
   /// Registers the layers under "encoder.NAME.N".
   void make_layers(const std::string& name);
-  /// Runs the layers up to the last wanted; fills the output but for its mask.
+  /// Runs the layers up to the last wanted; fills the output but for its mask. Padding that is not
+  /// to be kept is left out of the work, and its positions of the output are 0.
   /// @param skip     whether layer i is left out of this step
   /// @param finish   what is done to the sequence after the last of all layers
   void run_layers(at::Tensor x, const EncodeOptions& options,

@@ -86,8 +86,8 @@ void add_product_transposed(const Panel& a, const Panel& b, Panel& c) {
 
 /// Projected queries, keys and values, and where they lie.
 struct Projected {
-  at::Tensor query;      // [query rows, dims]
-  at::Tensor key_value;  // [key rows, 2 dims]
+  at::Tensor query;       // [query rows, dims]
+  at::Tensor key, value;  // [key rows, dims]; rows may lie in a wider matrix
   AttentionLayouts layouts;
   AttentionOptions options;
   std::int64_t mask_width = 0;  // elements that the mask numbers for a query and head
@@ -96,6 +96,16 @@ struct Projected {
   std::int64_t head_dims() const { return dims() / options.heads; }
   std::int64_t batch() const { return layouts.query->batch(); }
   float scale() const { return 1.0F / std::sqrt(static_cast<float>(head_dims())); }
+};
+
+Projected projected(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                    const AttentionLayouts& layouts, const AttentionOptions& options) {
+  return {query, key, value, layouts, options, padded(layouts.key->longest())};
+}
+
+/// Gradients of projected queries, keys and values, laid out as they are.
+struct Backs {
+  at::Tensor query, key, value;
 };
 
 /// The work of one item and head; its memory serves one after the other.
@@ -114,55 +124,57 @@ class Head {
     column_ = head * p_.head_dims();
   }
 
-  void forward(T* out, std::int64_t step) {
+  void forward(const at::Tensor& out) {
     load_keys();
-    value_.load(data(p_.key_value, first_key_, p_.dims() + column_), 2 * p_.dims(), keys_,
-                p_.head_dims());
+    load(value_, p_.value, first_key_, keys_);
     for (std::int64_t first = 0; first < queries_; first += kQueryBlock) {
       const std::int64_t rows = weigh(first);
       if (keys_ > 0 && p_.options.mask.active()) multiply_all(weights_, draw(first), weights_);
       result_.resize(rows, p_.head_dims());
       if (keys_ > 0) add_product(weights_, value_, result_);
-      result_.store(out + (first_query_ + first) * step + column_, step, buffer_);
+      store(result_, out, first_query_ + first);
     }
   }
 
-  /// @param gradient  of what `forward` wrote; @param query, key_value  where gradients go
-  void backward(const at::Tensor& gradient, const at::Tensor& query_back,
-                const at::Tensor& key_value_back) {
+  /// @param gradient  of what `forward` wrote
+  void backward(const at::Tensor& gradient, const Backs& backs) {
     load_keys();
-    value_.load(data(p_.key_value, first_key_, p_.dims() + column_), 2 * p_.dims(), keys_,
-                p_.head_dims());
+    load(value_, p_.value, first_key_, keys_);
     value_columns_.load_transposed(value_);
     key_back_.resize(keys_, p_.head_dims());
     value_back_.resize(keys_, p_.head_dims());
     for (std::int64_t first = 0; first < queries_; first += kQueryBlock) {
       const std::int64_t rows = weigh(first);
-      result_.load(data(gradient, first_query_ + first, column_), p_.dims(), rows, p_.head_dims());
+      load(result_, gradient, first_query_ + first, rows);
       step_back(first, rows);
       query_back_.resize(rows, p_.head_dims());
       if (keys_ > 0) add_product(score_back_, key_, query_back_);
-      query_back_.store(data(query_back, first_query_ + first, column_), p_.dims(), buffer_,
-                        p_.scale());
+      store(query_back_, backs.query, first_query_ + first, p_.scale());
     }
-    key_back_.store(data(key_value_back, first_key_, column_), 2 * p_.dims(), buffer_);
-    value_back_.store(data(key_value_back, first_key_, p_.dims() + column_), 2 * p_.dims(),
-                      buffer_);
+    store(key_back_, backs.key, first_key_);
+    store(value_back_, backs.value, first_key_);
   }
 
  private:
-  T* data(const at::Tensor& x, std::int64_t row, std::int64_t column) const {
-    return x.data_ptr<T>() + row * x.size(1) + column;
+  T* data(const at::Tensor& x, std::int64_t row) const {
+    return x.data_ptr<T>() + row * x.stride(0) + column_;
+  }
+  /// The head's columns of some rows of `x`.
+  void load(Panel& panel, const at::Tensor& x, std::int64_t row, std::int64_t rows,
+            float scale = 1.0F) const {
+    panel.load(data(x, row), x.stride(0), rows, p_.head_dims(), scale);
+  }
+  void store(const Panel& panel, const at::Tensor& x, std::int64_t row, float scale = 1.0F) {
+    panel.store(data(x, row), x.stride(0), buffer_, scale);
   }
   void load_keys() {
-    key_.load(data(p_.key_value, first_key_, column_), 2 * p_.dims(), keys_, p_.head_dims());
+    load(key_, p_.key, first_key_, keys_);
     key_columns_.load_transposed(key_);
   }
   /// Weights of attention of a block of queries, before dropout. @return its queries
   std::int64_t weigh(std::int64_t first) {
     const std::int64_t rows = std::min(kQueryBlock, queries_ - first);
-    query_.load(data(p_.query, first_query_ + first, column_), p_.dims(), rows, p_.head_dims(),
-                p_.scale());
+    load(query_, p_.query, first_query_ + first, rows, p_.scale());
     weights_.resize(rows, keys_);
     if (keys_ == 0) return rows;
     add_product(query_, key_columns_, weights_);
@@ -229,6 +241,50 @@ void for_each_head(const Projected& p, const Work& work) {
   });
 }
 
+at::Tensor run(const Projected& p) {
+  at::Tensor out = at::empty_like(p.query);
+  visit_type(out, [&](auto type) {
+    using T = decltype(type);
+    for_each_head<T>(p, [&](Head<T>& head) { head.forward(out); });
+  });
+  return out;
+}
+
+/// Fills `backs`. @param gradient  of the result of `run`
+void run_back(const Projected& p, const at::Tensor& gradient, const Backs& backs) {
+  const Packed& layout = *p.layouts.key;
+  for (std::int64_t item = 0; item < layout.batch(); ++item) {  // nobody looks at hidden positions
+    const auto i = static_cast<std::size_t>(item);
+    if (!layout.hidden[i]) continue;
+    backs.key.select(0, layout.begin[i]).zero_();
+    backs.value.select(0, layout.begin[i]).zero_();
+  }
+  visit_type(gradient, [&](auto type) {
+    using T = decltype(type);
+    for_each_head<T>(p, [&](Head<T>& head) { head.backward(gradient, backs); });
+  });
+}
+
+struct Attend : Function<Attend> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& query,
+                            const at::Tensor& key, const at::Tensor& value,
+                            const AttentionLayouts& layouts, const AttentionOptions& options) {
+    context->save_for_backward({query, key, value});
+    const Projected p = projected(query, key, value, layouts, options);
+    keep(context, std::make_pair(layouts, options));
+    return run(p);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto& [layouts, options] =
+        kept<std::pair<AttentionLayouts, AttentionOptions>>(context);
+    const Backs backs{at::empty_like(saved[0]), at::empty_like(saved[1]), at::empty_like(saved[2])};
+    run_back(projected(saved[0], saved[1], saved[2], layouts, options), gradients[0].contiguous(),
+             backs);
+    return {backs.query, backs.key, backs.value, {}, {}};
+  }
+};
+
 /// The keys' layer norm: centered * weight + bias, of centered's type.
 at::Tensor normed(const at::Tensor& centered, const at::Tensor& weight, const at::Tensor& bias) {
   at::Tensor out = at::empty_like(centered);
@@ -279,18 +335,13 @@ struct Attention : Function<Attention> {
                             const AttentionOptions& options) {
     const std::int64_t dims = query.size(1);
     const at::Tensor typed = in_weight.detach().to(query.scalar_type());
-    Projected p;
-    p.layouts = layouts;
-    p.options = options;
-    p.mask_width = padded(layouts.key->longest());
-    p.query = multiply_add(query, typed.narrow(0, 0, dims), in_bias.narrow(0, 0, dims));
-    p.key_value = multiply_add(normed(centered, norm_weight, norm_bias),
-                               typed.narrow(0, dims, 2 * dims), in_bias.narrow(0, dims, 2 * dims));
-    at::Tensor out = at::empty_like(query);
-    visit_type(query, [&](auto type) {
-      using T = decltype(type);
-      for_each_head<T>(p, [&](Head<T>& head) { head.forward(out.data_ptr<T>(), dims); });
-    });
+    const at::Tensor key_value =
+        multiply_add(normed(centered, norm_weight, norm_bias), typed.narrow(0, dims, 2 * dims),
+                     in_bias.narrow(0, dims, 2 * dims));
+    Projected p = projected(
+        multiply_add(query, typed.narrow(0, 0, dims), in_bias.narrow(0, 0, dims)),
+        key_value.narrow(1, 0, dims), key_value.narrow(1, dims, dims), layouts, options);
+    at::Tensor out = run(p);
     context->save_for_backward({query, centered, norm_weight, norm_bias, typed});
     keep(context, std::move(p));
     return out;
@@ -304,13 +355,9 @@ struct Attention : Function<Attention> {
     const at::Tensor gradient = gradients[0].contiguous();
     const std::int64_t dims = p.dims();
     at::Tensor query_back = at::empty_like(p.query);
-    at::Tensor key_value_back = at::empty_like(p.key_value);
-    visit_type(gradient, [&](auto type) {
-      using T = decltype(type);
-      clear_hidden<T>(p, key_value_back);
-      for_each_head<T>(p,
-                       [&](Head<T>& head) { head.backward(gradient, query_back, key_value_back); });
-    });
+    const at::Tensor key_value_back = at::empty({p.key.size(0), 2 * dims}, p.key.options());
+    run_back(p, gradient,
+             {query_back, key_value_back.narrow(1, 0, dims), key_value_back.narrow(1, dims, dims)});
     at::Tensor weight_back = at::empty({3 * dims, dims}, at::kFloat);
     at::Tensor bias_back = at::empty({3 * dims}, at::kFloat);
     multiply(query_back.t(), saved[0], weight_back.narrow(0, 0, dims));
@@ -333,19 +380,6 @@ struct Attention : Function<Attention> {
             at::Tensor(),
             at::Tensor()};
   }
-
- private:
-  /// Nobody looks at the rows of hidden positions.
-  template <class T>
-  static void clear_hidden(const Projected& p, const at::Tensor& key_value_back) {
-    const Packed& key = *p.layouts.key;
-    const std::int64_t width = key_value_back.size(1);
-    for (std::int64_t item = 0; item < key.batch(); ++item) {
-      const auto i = static_cast<std::size_t>(item);
-      if (key.hidden[i])
-        std::fill_n(key_value_back.data_ptr<T>() + key.begin[i] * width, width, T(0.0F));
-    }
-  }
 };
 
 }  // namespace
@@ -364,6 +398,11 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& centered,
                      const AttentionOptions& options) {
   return Attention::apply(query.contiguous(), centered.contiguous(), weights.norm_weight,
                           weights.norm_bias, weights.in_weight, weights.in_bias, layouts, options);
+}
+
+at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                  const AttentionLayouts& layouts, const AttentionOptions& options) {
+  return Attend::apply(query.contiguous(), key.contiguous(), value.contiguous(), layouts, options);
 }
 
 }  // namespace polyphony::nn

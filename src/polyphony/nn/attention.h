@@ -44,7 +44,14 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& centered,
                      const AttentionWeights& weights, const AttentionLayouts& layouts,
                      const AttentionOptions& options);
 
-/// The same for one query an item, with the projections of keys and values absorbed: scores are
+/// The core of it alone: of projected queries, keys and values; differentiable.
+/// @param query  float32 or bfloat16 [query rows, dims]
+/// @param key, value  of the same type [key rows, dims]
+/// @return [query rows, dims]
+at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                  const AttentionLayouts& layouts, const AttentionOptions& options);
+
+/// `attention` for one query an item, with the projections of keys and values absorbed: scores are
 /// (W_k^T q) . key and the weighted mean of the keys is projected, so no key is.
 /// @param query  float32 [items, dims]
 at::Tensor first_attention(const at::Tensor& query, const at::Tensor& centered,

@@ -3,6 +3,8 @@
 #include <torch/autograd.h>
 #include <torch/nn.h>
 
+#include <polyphony/nn/product.h>
+
 namespace polyphony::nn {
 namespace {
 
@@ -45,8 +47,10 @@ Linear::Linear(std::int64_t inputs, std::int64_t outputs) {
 }
 
 at::Tensor Linear::forward(const at::Tensor& x) const {
-  if (x.scalar_type() != at::kBFloat16) return at::linear(x, weight, bias);
-  return at::linear(x, weight.to(at::kBFloat16), bias.to(at::kBFloat16));
+  if (x.scalar_type() == at::kDouble) return at::linear(x, weight, bias);
+  std::vector<std::int64_t> sizes = x.sizes().vec();
+  sizes.back() = weight.size(0);
+  return linear(x.reshape({-1, weight.size(1)}), weight, bias).view(sizes);
 }
 
 LayerNorm::LayerNorm(std::int64_t dims, double eps) : eps_(eps) {

@@ -37,50 +37,68 @@ void for_each_row(const Packed& layout, const Visit& visit) {
   });
 }
 
+/// Rows of `x` [batch, length, dims], with what stands beside them.
+at::Tensor take(const at::Tensor& x, const Reach& reach) {
+  const at::Tensor source = x.contiguous();
+  const std::int64_t length = x.size(1);
+  const std::int64_t dims = x.size(2);
+  const std::int64_t width = 2 * reach.side + 1;
+  at::Tensor out = at::empty({reach.layout->rows(), dims * width}, x.options());
+  const auto* from = source.data_ptr<float>();
+  auto* to = out.data_ptr<float>();
+  for_each_row(*reach.layout, [&](std::int64_t row, std::int64_t item, std::int64_t position) {
+    for (std::int64_t tap = 0; tap < width; ++tap) {
+      const std::int64_t place = position + tap - reach.side;
+      float* line = to + row * dims * width + tap;
+      if (place < 0 || place >= length) {
+        for (std::int64_t i = 0; i < dims; ++i) line[i * width] = 0.0F;
+        continue;
+      }
+      const float* source_line = from + (item * length + place) * dims;
+      for (std::int64_t i = 0; i < dims; ++i) line[i * width] = source_line[i];
+    }
+  });
+  return out;
+}
+
+/// The transpose of `take`: each of its elements is added to where it was taken from.
+at::Tensor put(const at::Tensor& rows, const Reach& reach) {
+  const std::int64_t length = reach.layout->length;
+  const std::int64_t width = 2 * reach.side + 1;
+  const at::Tensor source = rows.contiguous();
+  const std::int64_t dims = rows.size(1) / width;
+  at::Tensor out = at::zeros({reach.layout->batch(), length, dims}, rows.options());
+  const auto* from = source.data_ptr<float>();
+  auto* to = out.data_ptr<float>();
+  for_each_row(*reach.layout, [&](std::int64_t row, std::int64_t item, std::int64_t position) {
+    for (std::int64_t tap = 0; tap < width; ++tap) {
+      const std::int64_t place = position + tap - reach.side;
+      if (place < 0 || place >= length) continue;
+      const float* line = from + row * dims * width + tap;
+      float* target = to + (item * length + place) * dims;
+      for (std::int64_t i = 0; i < dims; ++i) target[i] += line[i * width];
+    }
+  });
+  return out;
+}
+
 struct Gather : Function<Gather> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Reach& reach) {
     keep(context, reach);
-    const at::Tensor source = x.contiguous();
-    const std::int64_t length = x.size(1);
-    const std::int64_t dims = x.size(2);
-    const std::int64_t width = 2 * reach.side + 1;
-    at::Tensor out = at::empty({reach.layout->rows(), dims * width}, x.options());
-    const auto* from = source.data_ptr<float>();
-    auto* to = out.data_ptr<float>();
-    for_each_row(*reach.layout, [&](std::int64_t row, std::int64_t item, std::int64_t position) {
-      for (std::int64_t tap = 0; tap < width; ++tap) {
-        const std::int64_t place = position + tap - reach.side;
-        float* line = to + row * dims * width + tap;
-        if (place < 0 || place >= length) {
-          for (std::int64_t i = 0; i < dims; ++i) line[i * width] = 0.0F;
-          continue;
-        }
-        const float* source_line = from + (item * length + place) * dims;
-        for (std::int64_t i = 0; i < dims; ++i) line[i * width] = source_line[i];
-      }
-    });
-    return out;
+    return take(x, reach);
   }
-
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const Reach& reach = kept<Reach>(context);
-    const std::int64_t length = reach.layout->length;
-    const std::int64_t width = 2 * reach.side + 1;
-    const at::Tensor gradient = gradients[0].contiguous();
-    const std::int64_t dims = gradient.size(1) / width;
-    at::Tensor out = at::zeros({reach.layout->batch(), length, dims}, gradient.options());
-    const auto* from = gradient.data_ptr<float>();
-    auto* to = out.data_ptr<float>();
-    for_each_row(*reach.layout, [&](std::int64_t row, std::int64_t item, std::int64_t position) {
-      for (std::int64_t tap = 0; tap < width; ++tap) {
-        const std::int64_t place = position + tap - reach.side;
-        if (place < 0 || place >= length) continue;
-        const float* line = from + row * dims * width + tap;
-        float* target = to + (item * length + place) * dims;
-        for (std::int64_t i = 0; i < dims; ++i) target[i] += line[i * width];
-      }
-    });
-    return {out, {}};
+    return {put(gradients[0], kept<Reach>(context)), {}};
+  }
+};
+
+struct Spread : Function<Spread> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& rows, const Reach& reach) {
+    keep(context, reach);
+    return put(rows, reach);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    return {take(gradients[0], kept<Reach>(context)), {}};
   }
 };
 
@@ -130,6 +148,10 @@ Layout pack(const at::Tensor& padding, std::int64_t batch, std::int64_t position
 Layout first_positions(std::int64_t batch) { return pack({}, batch, 1); }
 
 at::Tensor gather_rows(const at::Tensor& x, const Layout& layout) { return gather(x, layout, 0); }
+
+at::Tensor spread_rows(const at::Tensor& rows, const Layout& layout) {
+  return Spread::apply(rows, Reach{layout, 0});
+}
 
 at::Tensor gather_windows(const at::Tensor& x, const Layout& layout) {
   return gather(x, layout, 1);

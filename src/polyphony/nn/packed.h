@@ -35,6 +35,8 @@ Layout first_positions(std::int64_t batch);
 
 /// The rows of `x`. @param x  [batch, positions, dims] @return [rows, dims]; differentiable
 at::Tensor gather_rows(const at::Tensor& x, const Layout& layout);
+/// Its way back, zeros where padding is; differentiable. @param rows  float [rows, dims]
+at::Tensor spread_rows(const at::Tensor& rows, const Layout& layout);
 /// Each row with its neighbours, channel by channel as a convolution of width 3 weighs them; zeros
 /// beyond the ends. @param x  [batch, positions, dims] @return [rows, dims * 3]; differentiable
 at::Tensor gather_windows(const at::Tensor& x, const Layout& layout);

@@ -58,51 +58,88 @@ dnnl::memory::desc describe(const at::Tensor& x) {
 }
 
 struct Shape {
-  std::array<std::int64_t, 11> numbers;
+  std::array<std::int64_t, 12> numbers;
   auto operator<=>(const Shape&) const = default;
 };
 
-/// A product of oneDNN's for bfloat16; making one costs more than running a small one.
-const dnnl::matmul& product_for(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias,
-                                const at::Tensor& out, Begin begin) {
-  thread_local std::map<Shape, dnnl::matmul> made;
-  const Side left(a);
-  const Side right(b);
-  const Shape shape = {{a.size(0), a.size(1), b.size(1), left.transposed, left.step,
-                        right.transposed, right.step, out.stride(0),
-                        out.scalar_type() == at::kBFloat16, bias.defined(), begin == Begin::kSum}};
-  const auto found = made.find(shape);
-  if (found != made.end()) return found->second;
-  constexpr std::size_t kMost = 2048;
-  if (made.size() >= kMost) made.clear();
+/// How a product reads its right matrix.
+enum class Right {
+  kAsItLies,
+  kPacked,  ///< in oneDNN's own order: pays where the left one has many rows
+};
+
+struct Product {
+  dnnl::matmul matmul;
+  dnnl::memory::desc right;  // as `matmul` reads it
+};
+
+constexpr std::size_t kMostMade = 2048;  // products of one thread; then all are made anew
+
+Product make_product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias,
+                     const at::Tensor& out, Begin begin, Right order) {
   dnnl::primitive_attr attributes;
   if (begin == Begin::kSum) {
     dnnl::post_ops sum;
     sum.append_sum();
     attributes.set_post_ops(sum);
   }
-  const dnnl::memory::desc bias_desc =
+  const dnnl::memory::desc right =
+      order == Right::kAsItLies
+          ? describe(b)
+          : dnnl::memory::desc({b.size(0), b.size(1)}, type_of(b), dnnl::memory::format_tag::any);
+  const dnnl::memory::desc line =
       bias.defined() ? dnnl::memory::desc({1, bias.numel()}, dnnl::memory::data_type::f32,
                                           dnnl::memory::format_tag::ab)
                      : dnnl::memory::desc();
   const dnnl::matmul::desc desc =
-      bias.defined() ? dnnl::matmul::desc(describe(a), describe(b), bias_desc, describe(out))
-                     : dnnl::matmul::desc(describe(a), describe(b), describe(out));
-  return made.emplace(shape, dnnl::matmul({desc, attributes, processor()})).first->second;
+      bias.defined() ? dnnl::matmul::desc(describe(a), right, line, describe(out))
+                     : dnnl::matmul::desc(describe(a), right, describe(out));
+  const dnnl::matmul::primitive_desc chosen(desc, attributes, processor());
+  return {dnnl::matmul(chosen), chosen.weights_desc()};
+}
+
+/// A product of oneDNN's; making one costs more than running a small one.
+const Product& product_for(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias,
+                           const at::Tensor& out, Begin begin, Right order) {
+  thread_local std::map<Shape, Product> made;
+  const Side left(a);
+  const Side right(b);
+  const Shape shape = {{a.size(0), a.size(1), b.size(1), left.transposed, left.step,
+                        right.transposed, right.step, out.stride(0),
+                        a.scalar_type() == at::kBFloat16, out.scalar_type() == at::kBFloat16,
+                        bias.defined(), begin == Begin::kSum}};
+  const auto found = made.find(shape);
+  if (found != made.end()) return found->second;
+  if (made.size() >= kMostMade) made.clear();
+  return made.emplace(shape, make_product(a, b, bias, out, begin, order)).first->second;
 }
 
 dnnl::memory memory_of(const at::Tensor& x) { return {describe(x), processor(), x.data_ptr()}; }
 
-void multiply_narrow(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias,
-                     const at::Tensor& out, Begin begin) {
+/// b in the order that the product reads, in memory that serves one product after the other.
+dnnl::memory packed(const at::Tensor& b, const Product& product, dnnl::stream& stream) {
+  thread_local std::vector<float> room;
+  const std::size_t size = product.right.get_size() / sizeof(float) + 1;
+  if (room.size() < size) room.resize(size);
+  dnnl::memory from = memory_of(b);
+  dnnl::memory to(product.right, processor(), room.data());
+  dnnl::reorder(from, to).execute(stream, from, to);
+  return to;
+}
+
+void multiply_matmul(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias,
+                     const at::Tensor& out, Begin begin, Right order) {
   thread_local dnnl::stream stream(processor());
-  std::unordered_map<int, dnnl::memory> arguments = {{DNNL_ARG_SRC, memory_of(a)},
-                                                     {DNNL_ARG_WEIGHTS, memory_of(b)},
-                                                     {DNNL_ARG_DST, memory_of(out)}};
+  const Product& product = product_for(a, b, bias, out, begin, order);
+  std::unordered_map<int, dnnl::memory> arguments = {
+      {DNNL_ARG_SRC, memory_of(a)},
+      {DNNL_ARG_WEIGHTS,
+       order == Right::kPacked ? packed(b, product, stream) : memory_of(b)},
+      {DNNL_ARG_DST, memory_of(out)}};
   if (bias.defined()) {
     arguments.emplace(DNNL_ARG_BIAS, memory_of(bias.reshape({1, bias.numel()})));
   }
-  product_for(a, b, bias, out, begin).execute(stream, arguments);
+  product.matmul.execute(stream, arguments);
   stream.wait();
 }
 
@@ -113,12 +150,9 @@ void multiply_small(const at::Tensor& a, const at::Tensor& b, at::Tensor out, Be
   at::addmm_out(out, out, a, b, begin == Begin::kSum ? 1 : 0);
 }
 
-void multiply_float(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out, Begin begin) {
-  constexpr std::int64_t kSmall = std::int64_t{1} << 22;  // multiplications
-  if (a.size(0) * a.size(1) * b.size(1) <= kSmall) {
-    multiply_small(a, b, out, begin);
-    return;
-  }
+/// oneDNN's older interface, the faster one where the left matrix is a transpose.
+void multiply_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out,
+                         Begin begin) {
   const Side left(a);
   const Side right(b);
   const dnnl_status_t status =
@@ -127,6 +161,17 @@ void multiply_float(const at::Tensor& a, const at::Tensor& b, const at::Tensor& 
                  begin == Begin::kSum ? 1.0F : 0.0F, out.data_ptr<float>(),
                  std::max(out.stride(0), b.size(1)));
   if (status != dnnl_success) throw std::logic_error("oneDNN refused a product");
+}
+
+bool is_small(const at::Tensor& a, const at::Tensor& b) {
+  constexpr std::int64_t kSmall = std::int64_t{1} << 22;  // multiplications
+  return a.size(0) * a.size(1) * b.size(1) <= kSmall;
+}
+
+Right order_for(const at::Tensor& a) {
+  constexpr std::int64_t kManyRows = 1024;
+  return a.scalar_type() == at::kFloat && a.size(0) >= kManyRows ? Right::kPacked
+                                                                 : Right::kAsItLies;
 }
 
 void check(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out) {
@@ -155,7 +200,10 @@ struct Linear : Function<Linear> {
     if (context->needs_input_grad(0)) {
       back = multiply(gradient, saved[1], gradient.scalar_type());
     }
-    return {back, multiply(gradient.t(), saved[0], at::kFloat), column_sums(gradient)};
+    at::Tensor weight_back, bias_back;
+    if (context->needs_input_grad(1)) weight_back = multiply(gradient.t(), saved[0], at::kFloat);
+    if (context->needs_input_grad(2)) bias_back = column_sums(gradient);
+    return {back, weight_back, bias_back};
   }
 };
 
@@ -168,10 +216,13 @@ void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out, B
     if (begin == Begin::kZero) out.zero_();
     return;
   }
-  if (a.scalar_type() == at::kFloat) {
-    multiply_float(a, b, out, begin);
+  const bool narrow = a.scalar_type() == at::kBFloat16;
+  if (!narrow && is_small(a, b)) {
+    multiply_small(a, b, out, begin);
+  } else if (!narrow && Side(a).transposed) {
+    multiply_transposed(a, b, out, begin);
   } else {
-    multiply_narrow(a, b, {}, out, begin);
+    multiply_matmul(a, b, {}, out, begin, order_for(a));
   }
 }
 
@@ -185,17 +236,12 @@ at::Tensor multiply_add(const at::Tensor& x, const at::Tensor& weight, const at:
   at::Tensor out = at::empty({x.size(0), weight.size(0)}, x.options());
   if (out.numel() == 0) return out;
   check(x, weight.t(), out);
-  if (x.scalar_type() == at::kBFloat16) {
-    multiply_narrow(x, weight.t(), bias, out, Begin::kZero);
-    return out;
+  if (x.scalar_type() == at::kFloat && is_small(x, weight.t())) {
+    out.copy_(bias.detach());
+    multiply_small(x, weight.t(), out, Begin::kSum);
+  } else {
+    multiply_matmul(x, weight.t(), bias, out, Begin::kZero, order_for(x));
   }
-  const auto* line = bias.data_ptr<float>();
-  const std::int64_t width = out.size(1);
-  auto* data = out.data_ptr<float>();
-  for_row_blocks(out.size(0), [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t row = first; row < last; ++row) std::copy_n(line, width, data + row * width);
-  });
-  multiply_float(x, weight.t(), out, Begin::kSum);
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include <torch/nn.h>
 
+#include <polyphony/nn/attention.h>
 #include <polyphony/nn/dropout.h>
 
 namespace polyphony::nn {
@@ -57,7 +58,16 @@ at::Tensor TransformerLayer::add(const at::Tensor& residual, const at::Tensor& b
                      DropoutMask::draw_if(is_training(), options_.hidden_dropout));
 }
 
-at::Tensor TransformerLayer::attend(const at::Tensor& x, const at::Tensor& bias) const {
+at::Tensor TransformerLayer::attend(const at::Tensor& x, const Surroundings& around) const {
+  if (around.layout == nullptr) return out_->forward(look(x, around.bias));
+  const AttentionOptions options{options_.heads, Sight::kAll,
+                                 DropoutMask::draw_if(is_training(), options_.attention_dropout)};
+  return out_->forward(nn::attend(query_->forward(x), key_->forward(x), value_->forward(x),
+                                  {around.layout, around.layout}, options));
+}
+
+/// Attention by plain operations, before the output projection.
+at::Tensor TransformerLayer::look(const at::Tensor& x, const at::Tensor& bias) const {
   const double scale = 1.0 / std::sqrt(static_cast<double>(options_.dims / options_.heads));
   const at::Tensor query = heads_of(query_->forward(x) * scale);
   const at::Tensor key = heads_of(key_->forward(x));
@@ -67,7 +77,7 @@ at::Tensor TransformerLayer::attend(const at::Tensor& x, const at::Tensor& bias)
   if (bias.defined()) scores = scores + bias;
   const at::Tensor weights = drop(at::softmax(scores, 3), options_.attention_dropout);
   const at::Tensor joined = at::matmul(weights.to(value.scalar_type()), value);
-  return out_->forward(joined.transpose(1, 2).reshape(x.sizes()));
+  return joined.transpose(1, 2).reshape(x.sizes());
 }
 
 at::Tensor TransformerLayer::feed_forward(const at::Tensor& x) const {
@@ -75,14 +85,13 @@ at::Tensor TransformerLayer::feed_forward(const at::Tensor& x) const {
   return output_->forward(drop(wide, options_.activation_dropout));
 }
 
-at::Tensor TransformerLayer::forward(const at::Tensor& x, const at::Tensor& bias,
-                                     at::ScalarType wanted) {
-  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : wanted;
+at::Tensor TransformerLayer::forward(const at::Tensor& x, const Surroundings& around) {
+  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : around.type;
   if (options_.norm == NormPlace::kBefore) {
-    const at::Tensor attended = add(x, attend(attention_norm_->forward(x).to(type), bias));
+    const at::Tensor attended = add(x, attend(attention_norm_->forward(x).to(type), around));
     return add(attended, feed_forward(output_norm_->forward(attended).to(type)));
   }
-  const at::Tensor attended = attention_norm_->forward(add(x, attend(x.to(type), bias)));
+  const at::Tensor attended = attention_norm_->forward(add(x, attend(x.to(type), around)));
   return output_norm_->forward(add(attended, feed_forward(attended.to(type))));
 }
 

@@ -7,6 +7,7 @@
 #include <torch/nn/module.h>
 
 #include <polyphony/nn/layers.h>
+#include <polyphony/nn/packed.h>
 
 namespace polyphony::nn {
 
@@ -35,20 +36,27 @@ struct TransformerLayerOptions {
   LayerNames names = LayerNames::kText;
 };
 
+/// What a layer's attention sees.
+struct Surroundings {
+  Layout layout;    ///< of packed rows: each sees those of its item; null: rows are not packed
+  at::Tensor bias;  ///< of rows that are not: see `attention_bias`
+  at::ScalarType type = at::kFloat;  ///< of the products' operands, float32 or bfloat16; the
+                                     ///< residual stream, norms, softmax and gradients of weights
+                                     ///< are float32
+};
+
 /// One layer of a transformer encoder (Vaswani et al., 2017).
 class TransformerLayer : public torch::nn::Module {
  public:
   explicit TransformerLayer(const TransformerLayerOptions& options);
 
-  /// @param x     float [batch, positions, dims]
-  /// @param bias  float [batch, 1, 1, positions], added to the scores: 0 where to look, the least
-  ///   float where padding is; undefined: look everywhere
-  /// @param type  of the products' operands, float32 or bfloat16; the residual stream, norms,
-  ///   softmax and gradients of weights are float32
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, at::ScalarType type = at::kFloat);
+  /// @param x  packed: float32 [rows, dims], and weights of attention are never stored; else float
+  ///   [batch, positions, dims], by Transformers' own operations, which float64 needs
+  at::Tensor forward(const at::Tensor& x, const Surroundings& around);
 
  private:
-  at::Tensor attend(const at::Tensor& x, const at::Tensor& bias) const;
+  at::Tensor attend(const at::Tensor& x, const Surroundings& around) const;
+  at::Tensor look(const at::Tensor& x, const at::Tensor& bias) const;
   at::Tensor feed_forward(const at::Tensor& x) const;
   at::Tensor heads_of(const at::Tensor& x) const;
   at::Tensor add(const at::Tensor& residual, const at::Tensor& branch) const;
@@ -65,8 +73,9 @@ class TransformerLayer : public torch::nn::Module {
   std::shared_ptr<LayerNorm> output_norm_;
 };
 
-/// The scores' bias of `TransformerLayer::forward`. @param mask  bool [batch, positions], true
-/// where real; undefined: all real
+/// What is added to the scores: 0 where to look, the least float where padding is.
+/// @param mask  bool [batch, positions], true where real; undefined: all real
+/// @return float [batch, 1, 1, positions], or undefined
 at::Tensor attention_bias(const at::Tensor& mask);
 
 }  // namespace polyphony::nn
