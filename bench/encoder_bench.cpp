@@ -1,21 +1,35 @@
-// Encoders of the real sizes with random weights: a fine-tuning step of batch 1 (5 s of audio, 249
-// tokens) and hidden_states[0]. bench/encoders runs this beside bench/baselines/encoders.py.
-#include <string>
+// Encoders of the real sizes with random weights, as a whole process: a fine-tuning step of batch 1
+// (5 s of audio, 249 tokens), or hidden_states[0].
+//
+// usage: encoder_bench THREADS hubert|roberta train|frozen|hidden STEPS 32|bf16
+//
+// Prints one JSON line: seconds of every step and the peak memory in MB. Sizes and settings are
+// those of bench/baselines/encoders.py; bench/encoders runs both.
+#include <sys/resource.h>
 
-#include <ATen/autocast_mode.h>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
-#include <benchmark/benchmark.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 
+#include <polyphony/base/memory.h>
 #include <polyphony/models/sequence_classifier.h>
 #include <polyphony/models/speech_network.h>
 #include <polyphony/optim/adamw.h>
+#include <polyphony/tensor/seed.h>
+#include <polyphony/train/precision.h>
 
-namespace polyphony::models {
+namespace polyphony {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr const char* kHubertLarge = R"({"model_type": "hubert", "hidden_size": 1024,
   "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
@@ -25,12 +39,15 @@ constexpr const char* kRobertaLarge = R"({"model_type": "roberta", "hidden_size"
   "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
   "vocab_size": 32000, "max_position_embeddings": 514, "type_vocab_size": 1, "num_labels": 7})";
 
-enum class Precision { kFloat, kBfloat16 };
-enum class Features { kTrained, kFrozen };
+struct Settings {
+  std::string model, work;
+  int steps = 1;
+  train::Precision precision = train::Precision::k32;
+};
 
-data::Batch batch_of(const PretrainedConfig& config) {
+data::Batch batch_of(const models::PretrainedConfig& config) {
   data::Batch batch;
-  if (is_speech(config.kind)) {
+  if (models::is_speech(config.kind)) {
     batch.set("input_values", at::randn({1, 80000}));
   } else {
     batch.set("input_ids", at::randint(2, 32000, {1, 249}, at::kLong));
@@ -38,65 +55,76 @@ data::Batch batch_of(const PretrainedConfig& config) {
   return batch;
 }
 
-void finetune(benchmark::State& state, const char* json, Features features, Precision precision) {
-  SequenceClassifier model(parse_pretrained_config(json, "bench"));
-  if (features == Features::kFrozen) {
-    dynamic_cast<SpeechNetwork&>(model.encoder()).freeze_feature_encoder();
+std::vector<double> time_steps(int steps, const std::function<void()>& step) {
+  std::vector<double> seconds;
+  for (int i = 0; i < steps; ++i) {
+    const Clock::time_point begin = Clock::now();
+    step();
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  return seconds;
+}
+
+std::vector<double> fine_tune(models::SequenceClassifier& model, const Settings& settings) {
+  if (settings.work == "frozen") {
+    dynamic_cast<models::SpeechNetwork&>(model.encoder()).freeze_feature_encoder();
   }
   model.train();
-  optim::AdamW adamw(optim::AdamWOptions{});
   optim::NamedTensors trained;
   for (const auto& item : model.named_parameters()) {
     if (item.value().requires_grad()) trained.emplace_back(item.key(), item.value());
   }
+  optim::AdamW adamw(optim::AdamWOptions{});
   adamw.attach(trained);
   const data::Batch batch = batch_of(model.config());
   const at::Tensor label = at::tensor({3}, at::kLong);
-  const auto step = [&] {
+  return time_steps(settings.steps, [&] {
+    at::Tensor logits;
+    {
+      const train::Autocast autocast(settings.precision);
+      logits = model.forward(batch).to(at::kFloat);
+    }
     adamw.zero_grad();
-    at::autocast::set_cpu_enabled(precision == Precision::kBfloat16);
-    const at::Tensor logits = model.forward(batch).to(at::kFloat);
-    at::autocast::set_cpu_enabled(false);
     at::cross_entropy_loss(logits, label).backward();
     adamw.step(optim::clip_scale(optim::grad_norm(adamw), 1.0));
-  };
-  step();  // makes gradients and moments
-  for (auto _ : state) step();
+  });
 }
 
-void hidden(benchmark::State& state, const char* json) {
-  SequenceClassifier model(parse_pretrained_config(json, "bench"));
+std::vector<double> hidden_states(models::SequenceClassifier& model, const Settings& settings) {
   model.eval();
-  const EncoderInput input = encoder_input(batch_of(model.config()), model.config());
-  EncodeOptions options;
+  const models::EncoderInput input =
+      models::encoder_input(batch_of(model.config()), model.config());
+  models::EncodeOptions options;
   options.last_layer = 0;
+  if (settings.precision == train::Precision::kBf16) options.type = at::kBFloat16;
   const at::NoGradGuard no_grad;
-  for (auto _ : state) benchmark::DoNotOptimize(model.encoder().encode(input, options));
+  return time_steps(settings.steps, [&] { model.encoder().encode(input, options); });
 }
 
-void add(const char* name, void (*run)(benchmark::State&)) {
-  benchmark::RegisterBenchmark(name, run)->Iterations(2)->UseRealTime()->Unit(
-      benchmark::kMillisecond);
+std::vector<double> run(const std::vector<std::string>& arguments) {
+  const Settings settings{
+      arguments[2], arguments[3], std::stoi(arguments[4]),
+      arguments[5] == "bf16" ? train::Precision::kBf16 : train::Precision::k32};
+  keep_freed_memory();
+  tensor::set_up_compute(std::stoi(arguments[1]), tensor::Determinism::kOff);
+  const char* json = settings.model == "hubert" ? kHubertLarge : kRobertaLarge;
+  models::SequenceClassifier model(models::parse_pretrained_config(json, "bench"));
+  return settings.work == "hidden" ? hidden_states(model, settings) : fine_tune(model, settings);
 }
-
-[[maybe_unused]] const bool registered = [] {
-  using State = benchmark::State;
-  add("hubert", [](State& s) { finetune(s, kHubertLarge, Features::kTrained, Precision::kFloat); });
-  add("hubert_frozen",
-      [](State& s) { finetune(s, kHubertLarge, Features::kFrozen, Precision::kFloat); });
-  add("hubert_bf16",
-      [](State& s) { finetune(s, kHubertLarge, Features::kFrozen, Precision::kBfloat16); });
-  add("roberta",
-      [](State& s) { finetune(s, kRobertaLarge, Features::kTrained, Precision::kFloat); });
-  add("roberta_bf16",
-      [](State& s) { finetune(s, kRobertaLarge, Features::kTrained, Precision::kBfloat16); });
-  return true;
-}();
-
-void hubert_hidden(benchmark::State& state) { hidden(state, kHubertLarge); }
-void roberta_hidden(benchmark::State& state) { hidden(state, kRobertaLarge); }
-BENCHMARK(hubert_hidden)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(roberta_hidden)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace
-}  // namespace polyphony::models
+}  // namespace polyphony
+
+int main(int argc, char** argv) {
+  if (argc != 6) {
+    fmt::print(stderr,
+               "usage: encoder_bench THREADS hubert|roberta train|frozen|hidden STEPS 32|bf16\n");
+    return 2;
+  }
+  const std::vector<double> seconds = polyphony::run({argv, argv + argc});
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  fmt::print("{{\"seconds\": [{:.6f}], \"peak_mb\": {:.1f}}}\n", fmt::join(seconds, ", "),
+             static_cast<double>(usage.ru_maxrss) / 1024);
+  return 0;
+}

@@ -130,7 +130,7 @@ EncoderOutput SpeechNetwork::encode(const EncoderInput& given, const EncodeOptio
   check(given);
   const bool trim = options.padding == Padding::kTrim && given.attention_mask.defined();
   const EncoderInput input = trim ? trimmed(given, config_.speech.conv) : given;
-  const at::Tensor features = features_->forward(input.values);
+  const at::Tensor features = features_->forward(input.values, options.type);
   EncoderOutput output;
   if (input.attention_mask.defined())
     output.mask = frame_mask(input.attention_mask, features.size(1));

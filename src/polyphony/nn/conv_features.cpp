@@ -61,26 +61,35 @@ ConvFeatures::ConvFeatures(const ConvFeaturesOptions& options) : options_(option
   }
 }
 
-at::Tensor ConvFeatures::run(const Layer& layer, const ConvLayer& shape,
-                             const at::Tensor& x) const {
-  at::Tensor y = at::conv1d(x, layer.weight, layer.bias, shape.stride);
-  if (layer.group != nullptr) {
-    y = at::group_norm(y, shape.dims, layer.group->weight, layer.group->bias, kNormEps);
-  } else if (layer.norm != nullptr) {
-    y = layer.norm->forward(y.transpose(1, 2)).transpose(1, 2);
-  }
-  return activate(y, options_.activation);
+/// [batch, time, channels] -> [batch, frames, dims]
+at::Tensor ConvFeatures::convolve(const Layer& layer, const StridedConvOptions& options,
+                                  const at::Tensor& x) const {
+  if (x.scalar_type() != at::kDouble) return strided_conv(x, layer.weight, layer.bias, options);
+  return at::conv1d(x.transpose(1, 2), layer.weight, layer.bias, options.stride).transpose(1, 2);
 }
 
-at::Tensor ConvFeatures::forward(const at::Tensor& samples) {
+/// @param x  [batch, frames, dims]
+at::Tensor ConvFeatures::norm(const Layer& layer, const at::Tensor& x) const {
+  if (layer.norm != nullptr) return layer.norm->forward(x);
+  if (layer.group == nullptr) return x;
+  const at::Tensor by_channel = x.transpose(1, 2).contiguous();
+  return at::group_norm(by_channel, x.size(2), layer.group->weight, layer.group->bias, kNormEps)
+      .transpose(1, 2)
+      .contiguous();
+}
+
+at::Tensor ConvFeatures::forward(const at::Tensor& samples, at::ScalarType type) {
   const std::int64_t count = samples.size(1);
   if (conv_frames(options_, count) < 1) {
     throw DataError(fmt::format("audio of {} samples is too short for the convolutions", count),
                     "leave such recordings out, or pad them to at least 400 samples (25 ms)");
   }
-  at::Tensor x = samples.unsqueeze(1);
-  for (std::size_t i = 0; i < layers_.size(); ++i) x = run(layers_[i], options_.layers[i], x);
-  return x.transpose(1, 2);
+  at::Tensor x = samples.unsqueeze(2);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const at::Tensor y = convolve(layers_[i], {options_.layers[i].stride, type}, x);
+    x = activate(norm(layers_[i], y), options_.activation);
+  }
+  return x;
 }
 
 }  // namespace polyphony::nn

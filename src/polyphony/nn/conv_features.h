@@ -9,6 +9,7 @@
 #include <torch/nn/module.h>
 
 #include <polyphony/nn/layers.h>
+#include <polyphony/nn/strided_conv.h>
 
 namespace polyphony::nn {
 
@@ -46,9 +47,10 @@ class ConvFeatures : public torch::nn::Module {
   explicit ConvFeatures(const ConvFeaturesOptions& options);
 
   /// @param samples  float [batch, samples]
+  /// @param type  of the products' operands: float32 or bfloat16; float64 where the samples are
   /// @return float [batch, frames, dims of the last layer]
   /// @throws DataError where a layer would output no frame
-  at::Tensor forward(const at::Tensor& samples);
+  at::Tensor forward(const at::Tensor& samples, at::ScalarType type = at::kFloat);
 
  private:
   struct Layer {
@@ -57,7 +59,8 @@ class ConvFeatures : public torch::nn::Module {
     std::shared_ptr<LayerNorm> norm;   ///< over a frame's channels; null: none
     std::shared_ptr<GroupNorm> group;  ///< each channel over time; null: none
   };
-  at::Tensor run(const Layer& layer, const ConvLayer& shape, const at::Tensor& x) const;
+  at::Tensor convolve(const Layer& layer, const StridedConvOptions& options, const at::Tensor& x) const;
+  at::Tensor norm(const Layer& layer, const at::Tensor& x) const;
 
   ConvFeaturesOptions options_;
   std::vector<Layer> layers_;

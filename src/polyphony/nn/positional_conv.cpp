@@ -2,6 +2,9 @@
 
 #include <torch/nn.h>
 
+#include <polyphony/nn/grouped_conv.h>
+#include <polyphony/nn/weight_norm.h>
+
 namespace polyphony::nn {
 
 PositionalConv::PositionalConv(const PositionalConvOptions& options) : options_(options) {
@@ -14,11 +17,17 @@ PositionalConv::PositionalConv(const PositionalConvOptions& options) : options_(
 }
 
 at::Tensor PositionalConv::forward(const at::Tensor& x) const {
-  const at::Tensor weight = at::_weight_norm(weight_v_, weight_g_, 2);
-  at::Tensor y =
+  const at::Tensor weight = x.scalar_type() == at::kDouble
+                                ? at::_weight_norm(weight_v_, weight_g_, 2)
+                                : weight_norm(weight_v_, weight_g_);
+  return activate(convolve(x, weight), options_.activation);
+}
+
+at::Tensor PositionalConv::convolve(const at::Tensor& x, const at::Tensor& weight) const {
+  if (x.scalar_type() != at::kDouble) return grouped_conv(x, weight, bias_, options_.groups);
+  const at::Tensor y =
       at::conv1d(x.transpose(1, 2), weight, bias_, 1, options_.kernel / 2, 1, options_.groups);
-  y = y.narrow(2, 0, x.size(1));  // an even kernel gives one frame too many
-  return activate(y, options_.activation).transpose(1, 2);
+  return y.narrow(2, 0, x.size(1)).transpose(1, 2);  // an even kernel gives one frame too many
 }
 
 }  // namespace polyphony::nn

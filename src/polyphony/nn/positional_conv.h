@@ -28,6 +28,8 @@ class PositionalConv : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) const;
 
  private:
+  at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight) const;
+
   PositionalConvOptions options_;
   at::Tensor bias_;      ///< float [dims]
   at::Tensor weight_g_;  ///< float [1, 1, kernel]
