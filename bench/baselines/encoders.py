@@ -1,11 +1,16 @@
 #!/usr/bin/python3
 """Fine-tuning steps and hidden states of HuBERT-large and RoBERTa-large in plain PyTorch.
 
-usage: encoders.py [hubert|roberta] [--frozen] [--hidden] [--steps N]
+usage: bench/baselines/encoders.py --threads N [--model hubert|roberta] [--work train|frozen|hidden]
+                                   [--steps N]
+
 The same operations, in the same order, as Transformers 4.27.1 runs: random weights of the real sizes,
-batch 1 (5 s of audio, 249 tokens), dropout as configured, AdamW. Prints the best seconds of N steps.
+batch 1 (5 s of audio, 249 tokens), dropout as configured, AdamW. Prints one JSON line: seconds of every
+step and the peak memory in MB.
 """
 import argparse
+import json
+import resource
 import time
 
 import torch
@@ -93,34 +98,37 @@ class Roberta(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("model", choices=("hubert", "roberta"))
-    parser.add_argument("--frozen", action="store_true", help="do not train the convolutions")
-    parser.add_argument("--hidden", action="store_true", help="hidden_states[0] alone")
-    parser.add_argument("--steps", type=int, default=3)
-    args = parser.parse_args()
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--model", choices=("hubert", "roberta"), default="hubert")
+    parser.add_argument("--work", choices=("train", "frozen", "hidden"), default="train")
+    parser.add_argument("--steps", type=int, default=4)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    audio = args.model == "hubert"
+    audio, hidden = options.model == "hubert", options.work == "hidden"
     model = Hubert() if audio else Roberta()
     inputs = torch.randn(1, 80000) if audio else torch.randint(2, 32000, (1, 249))
-    if args.frozen:
+    if options.work == "frozen":
         for weight in model.convs.parameters():
             weight.requires_grad_(False)
-    label, best = torch.tensor([3]), float("inf")
+    label, seconds = torch.tensor([3]), []
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = None if args.hidden else torch.optim.AdamW(trained, 2e-5, weight_decay=0.01)
-    model.train(not args.hidden)
-    for _ in range(args.steps):
-        start = time.perf_counter()
-        if args.hidden:
+    optimizer = None if hidden else torch.optim.AdamW(trained, 2e-5, weight_decay=0.01)
+    model.train(not hidden)
+    for _ in range(options.steps):
+        begun = time.perf_counter()
+        if hidden:
             with torch.no_grad():
                 model.hidden(inputs)
         else:
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=True)
             F.cross_entropy(model(inputs), label).backward()
             nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
-        best = min(best, time.perf_counter() - start)
-    print(f"{best:.4f}")
+        seconds.append(time.perf_counter() - begun)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 #include <polyphony/nn/grouped_conv.h>
 
 #include <algorithm>
+#include <stdexcept>
 #include <vector>
 
 #include <ATen/Parallel.h>
@@ -8,8 +9,8 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <polyphony/nn/floats.h>
 #include <polyphony/nn/product.h>
+#include <polyphony/nn/rows.h>
 
 namespace polyphony::nn {
 namespace {
@@ -76,23 +77,35 @@ struct Transpose {
   }
 };
 
+/// What a weight's taps are made of.
+struct Taps {
+  at::Tensor v;      // float32 [dims, channels, kernel]
+  at::Tensor scale;  // float32 [kernel], g / |v|
+};
+
 /// A group's weight as the matrix [kernel * channels, width] that windows of frames are multiplied
 /// by, or in the backward pass windows of gradients.
-std::vector<float> taps_of(const float* weight, const Shape& s, std::int64_t group, Way way) {
-  std::vector<float> taps(static_cast<std::size_t>(s.window() * s.width()));
-  const float* from = weight + group * s.channels * s.window();
+std::vector<float> taps_of(const Taps& taps, const Shape& s, std::int64_t group, Way way) {
+  std::vector<float> out(static_cast<std::size_t>(s.window() * s.width()));
+  const float* from = taps.v.data_ptr<float>() + group * s.channels * s.window();
   const std::int64_t step = s.channels * s.width();  // from tap to tap
+  const bool forward = way == Way::kForward;
   for (std::int64_t i = 0; i < s.channels; ++i) {
-    if (way == Way::kForward) {
-      Transpose{from + i * s.kernel, s.window(),  taps.data() + i * s.width(), step,
+    if (forward) {
+      Transpose{from + i * s.kernel, s.window(),  out.data() + i * s.width(), step,
                 s.channels,          s.kernel}
           .run();
     } else {
-      float* last = taps.data() + (s.kernel - 1) * step + i * s.width();
+      float* last = out.data() + (s.kernel - 1) * step + i * s.width();
       Transpose{from + i * s.window(), s.kernel, last, -step, s.channels, s.kernel}.run();
     }
   }
-  return taps;
+  for (std::int64_t k = 0; k < s.kernel; ++k) {
+    float* tap = out.data() + (forward ? k : s.kernel - 1 - k) * step;
+    const float scale = taps.scale.data_ptr<float>()[k];
+    for (std::int64_t i = 0; i < step; ++i) tap[i] *= scale;
+  }
+  return out;
 }
 
 /// The way back from the matrix of `taps_of`, forward.
@@ -124,13 +137,13 @@ void for_each_group(const Shape& s, const Work& work) {
 }
 
 /// @param bias  may be null: zeros
-at::Tensor run(const at::Tensor& x, const at::Tensor& weight, const float* bias, Way way) {
-  const Shape s(x, weight);
+at::Tensor run(const at::Tensor& x, const Taps& weight, const float* bias, Way way) {
+  const Shape s(x, weight.v);
   at::Tensor out = at::empty_like(x);
   // What lies before the first frame's own place in its window.
   const std::int64_t before = way == Way::kForward ? s.kernel / 2 : s.kernel - 1 - s.kernel / 2;
   for_each_group(s, [&](std::int64_t group) {
-    const std::vector<float> taps = taps_of(weight.data_ptr<float>(), s, group, way);
+    const std::vector<float> taps = taps_of(weight, s, group, way);
     for (std::int64_t i = 0; i < x.size(0); ++i) {
       const std::int64_t at = i * s.frames * s.dims;
       std::vector<float> sums(static_cast<std::size_t>(s.frames * s.width()));
@@ -147,10 +160,10 @@ at::Tensor run(const at::Tensor& x, const at::Tensor& weight, const float* bias,
   return out;
 }
 
-at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient,
-                           const at::Tensor& weight) {
-  const Shape s(x, weight);
-  at::Tensor out = at::empty_like(weight);
+/// The gradient of the weight itself, v scale.
+at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient, const Taps& weight) {
+  const Shape s(x, weight.v);
+  at::Tensor out = at::empty_like(weight.v);
   for_each_group(s, [&](std::int64_t group) {
     std::vector<float> sums(static_cast<std::size_t>(s.window() * s.width()));
     for (std::int64_t i = 0; i < x.size(0); ++i) {
@@ -170,30 +183,60 @@ at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient,
   return out;
 }
 
+/// Sums over all but the last dimension, of a b. @return float32 [kernel]
+at::Tensor sums_of_products(const at::Tensor& a, const at::Tensor& b) {
+  const std::int64_t size = a.size(2);
+  return sum_over_rows(a.numel() / size, size, 0, [&](std::int64_t row, float* sums, float*) {
+    floats::accumulate_product(a.data_ptr<float>() + row * size, b.data_ptr<float>() + row * size,
+                               size, sums);
+  });
+}
+
+/// out = out a + v b, taps by taps: the gradient of v where `out` is that of v scale.
+void turn(const at::Tensor& out, const at::Tensor& a, const at::Tensor& v, const at::Tensor& b) {
+  const std::int64_t size = v.size(2);
+  for_row_blocks(v.numel() / size, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t row = first; row < last; ++row) {
+      float* line = out.data_ptr<float>() + row * size;
+      floats::multiply(line, a.data_ptr<float>(), size, line);
+      floats::accumulate_product(v.data_ptr<float>() + row * size, b.data_ptr<float>(), size, line);
+    }
+  });
+}
+
 struct GroupedConv : Function<GroupedConv> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias) {
-    context->save_for_backward({x, weight});
-    return run(x, weight, bias.data_ptr<float>(), Way::kForward);
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& v,
+                            const at::Tensor& g, const at::Tensor& bias) {
+    const at::Tensor norms = sums_of_products(v, v).sqrt_();
+    const at::Tensor scale = g.flatten() / norms;
+    context->save_for_backward({x, v, g, norms, scale});
+    return run(x, {v, scale}, bias.data_ptr<float>(), Way::kForward);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
+    const at::Tensor &v = saved[1], &norms = saved[3], &scale = saved[4];
     const at::Tensor gradient = gradients[0].contiguous();
-    at::Tensor back, weight_back, bias_back;
-    if (context->needs_input_grad(0)) back = run(gradient, saved[1], nullptr, Way::kBackward);
-    if (context->needs_input_grad(1)) weight_back = weight_gradient(saved[0], gradient, saved[1]);
-    if (context->needs_input_grad(2)) bias_back = column_sums(gradient.flatten(0, 1));
-    return {back, weight_back, bias_back};
+    at::Tensor back, v_back, g_back, bias_back;
+    if (context->needs_input_grad(0)) back = run(gradient, {v, scale}, nullptr, Way::kBackward);
+    if (context->needs_input_grad(1) || context->needs_input_grad(2)) {
+      v_back = weight_gradient(saved[0], gradient, {v, scale});
+      const at::Tensor along = sums_of_products(v_back, v);
+      g_back = (along / norms).view(saved[2].sizes());
+      turn(v_back, scale, v, -(scale * along / (norms * norms)));
+    }
+    if (context->needs_input_grad(3)) bias_back = column_sums(gradient.flatten(0, 1));
+    return {back, v_back, g_back, bias_back};
   }
 };
 
 }  // namespace
 
-at::Tensor grouped_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                        std::int64_t groups) {
-  TORCH_CHECK(weight.size(0) == x.size(2) && weight.size(1) * groups == x.size(2),
-              "the weight of a grouped convolution does not fit its input");
-  return GroupedConv::apply(x.contiguous(), weight.contiguous(), bias);
+at::Tensor grouped_conv(const at::Tensor& x, const NormedWeight& weight, const at::Tensor& bias) {
+  if (x.dim() != 3 || weight.v.dim() != 3 || weight.v.size(0) != x.size(2) ||
+      x.size(2) % weight.v.size(1) != 0 || weight.g.numel() != weight.v.size(2)) {
+    throw std::invalid_argument("the weight of a grouped convolution does not fit its input");
+  }
+  return GroupedConv::apply(x.contiguous(), weight.v.contiguous(), weight.g.contiguous(), bias);
 }
 
 }  // namespace polyphony::nn

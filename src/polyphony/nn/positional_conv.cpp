@@ -3,7 +3,6 @@
 #include <torch/nn.h>
 
 #include <polyphony/nn/grouped_conv.h>
-#include <polyphony/nn/weight_norm.h>
 
 namespace polyphony::nn {
 
@@ -17,16 +16,14 @@ PositionalConv::PositionalConv(const PositionalConvOptions& options) : options_(
 }
 
 at::Tensor PositionalConv::forward(const at::Tensor& x) const {
-  const at::Tensor weight = x.scalar_type() == at::kDouble
-                                ? at::_weight_norm(weight_v_, weight_g_, 2)
-                                : weight_norm(weight_v_, weight_g_);
-  return activate(convolve(x, weight), options_.activation);
+  return activate(convolve(x), options_.activation);
 }
 
-at::Tensor PositionalConv::convolve(const at::Tensor& x, const at::Tensor& weight) const {
-  if (x.scalar_type() != at::kDouble) return grouped_conv(x, weight, bias_, options_.groups);
+at::Tensor PositionalConv::convolve(const at::Tensor& x) const {
+  if (x.scalar_type() != at::kDouble) return grouped_conv(x, {weight_v_, weight_g_}, bias_);
   const at::Tensor y =
-      at::conv1d(x.transpose(1, 2), weight, bias_, 1, options_.kernel / 2, 1, options_.groups);
+      at::conv1d(x.transpose(1, 2), at::_weight_norm(weight_v_, weight_g_, 2), bias_, 1,
+                 options_.kernel / 2, 1, options_.groups);
   return y.narrow(2, 0, x.size(1)).transpose(1, 2);  // an even kernel gives one frame too many
 }
 

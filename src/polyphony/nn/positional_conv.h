@@ -28,7 +28,7 @@ class PositionalConv : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) const;
 
  private:
-  at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight) const;
+  at::Tensor convolve(const at::Tensor& x) const;
 
   PositionalConvOptions options_;
   at::Tensor bias_;      ///< float [dims]
