@@ -115,7 +115,7 @@ TEST_P(GroupedConvolution, IsTorchs) {
   (want * back).sum().backward();
   EXPECT_LT(relative(x.grad(), exact_x.grad()), 1e-6);
   EXPECT_LT(relative(v.grad(), exact_v.grad()), 1e-6);
-  EXPECT_LT(relative(length.grad(), exact_length.grad()), 1e-6);
+  EXPECT_LT(relative(length.grad(), exact_length.grad()), 1e-5);  // sums that cancel
   EXPECT_LT(relative(bias.grad(), exact_bias.grad()), 1e-6);
 }
 
