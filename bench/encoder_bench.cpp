@@ -102,9 +102,8 @@ std::vector<double> hidden_states(models::SequenceClassifier& model, const Setti
 }
 
 std::vector<double> run(const std::vector<std::string>& arguments) {
-  const Settings settings{
-      arguments[2], arguments[3], std::stoi(arguments[4]),
-      arguments[5] == "bf16" ? train::Precision::kBf16 : train::Precision::k32};
+  const Settings settings{arguments[2], arguments[3], std::stoi(arguments[4]),
+                          arguments[5] == "bf16" ? train::Precision::kBf16 : train::Precision::k32};
   keep_freed_memory();
   tensor::set_up_compute(std::stoi(arguments[1]), tensor::Determinism::kOff);
   const char* json = settings.model == "hubert" ? kHubertLarge : kRobertaLarge;

@@ -41,8 +41,10 @@ class PackedLayer : public ::testing::TestWithParam<std::tuple<NormPlace, bool>>
   /// bool [batch, positions], true where real; undefined: all
   static at::Tensor mask() {
     if (!std::get<1>(GetParam())) return {};
-    at::Tensor real = at::arange(kPositions).unsqueeze(0).lt(
-        at::tensor({kPositions, kPositions / 3, std::int64_t{1}}).unsqueeze(1));
+    at::Tensor real =
+        at::arange(kPositions)
+            .unsqueeze(0)
+            .lt(at::tensor({kPositions, kPositions / 3, std::int64_t{1}}).unsqueeze(1));
     real[0][5] = false;
     return real;
   }

@@ -276,8 +276,7 @@ struct Attend : Function<Attend> {
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const auto& [layouts, options] =
-        kept<std::pair<AttentionLayouts, AttentionOptions>>(context);
+    const auto& [layouts, options] = kept<std::pair<AttentionLayouts, AttentionOptions>>(context);
     const Backs backs{at::empty_like(saved[0]), at::empty_like(saved[1]), at::empty_like(saved[2])};
     run_back(projected(saved[0], saved[1], saved[2], layouts, options), gradients[0].contiguous(),
              backs);
@@ -338,9 +337,9 @@ struct Attention : Function<Attention> {
     const at::Tensor key_value =
         multiply_add(normed(centered, norm_weight, norm_bias), typed.narrow(0, dims, 2 * dims),
                      in_bias.narrow(0, dims, 2 * dims));
-    Projected p = projected(
-        multiply_add(query, typed.narrow(0, 0, dims), in_bias.narrow(0, 0, dims)),
-        key_value.narrow(1, 0, dims), key_value.narrow(1, dims, dims), layouts, options);
+    Projected p =
+        projected(multiply_add(query, typed.narrow(0, 0, dims), in_bias.narrow(0, 0, dims)),
+                  key_value.narrow(1, 0, dims), key_value.narrow(1, dims, dims), layouts, options);
     at::Tensor out = run(p);
     context->save_for_backward({query, centered, norm_weight, norm_bias, typed});
     keep(context, std::move(p));

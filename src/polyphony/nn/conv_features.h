@@ -59,7 +59,8 @@ class ConvFeatures : public torch::nn::Module {
     std::shared_ptr<LayerNorm> norm;   ///< over a frame's channels; null: none
     std::shared_ptr<GroupNorm> group;  ///< each channel over time; null: none
   };
-  at::Tensor convolve(const Layer& layer, const StridedConvOptions& options, const at::Tensor& x) const;
+  at::Tensor convolve(const Layer& layer, const StridedConvOptions& options,
+                      const at::Tensor& x) const;
   at::Tensor norm(const Layer& layer, const at::Tensor& x) const;
 
   ConvFeaturesOptions options_;

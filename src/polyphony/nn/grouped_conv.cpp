@@ -92,7 +92,7 @@ std::vector<float> taps_of(const Taps& taps, const Shape& s, std::int64_t group,
   const bool forward = way == Way::kForward;
   for (std::int64_t i = 0; i < s.channels; ++i) {
     if (forward) {
-      Transpose{from + i * s.kernel, s.window(),  out.data() + i * s.width(), step,
+      Transpose{from + i * s.kernel, s.window(), out.data() + i * s.width(), step,
                 s.channels,          s.kernel}
           .run();
     } else {
@@ -112,8 +112,12 @@ std::vector<float> taps_of(const Taps& taps, const Shape& s, std::int64_t group,
 void put_taps(const std::vector<float>& taps, const Shape& s, std::int64_t group, float* weight) {
   float* to = weight + group * s.channels * s.window();
   for (std::int64_t i = 0; i < s.channels; ++i) {
-    Transpose{taps.data() + i * s.width(), s.channels * s.width(), to + i * s.kernel, s.window(),
-              s.kernel,                    s.channels}
+    Transpose{taps.data() + i * s.width(),
+              s.channels * s.width(),
+              to + i * s.kernel,
+              s.window(),
+              s.kernel,
+              s.channels}
         .run();
   }
 }
@@ -124,8 +128,8 @@ void convolve(const std::vector<float>& frames, const std::vector<float>& taps, 
   constexpr std::int64_t kRows = 512;
   for (std::int64_t first = 0; first < s.window(); first += kRows) {
     floats::multiply_small({s.frames, s.width(), std::min(kRows, s.window() - first),
-                            frames.data() + first, s.channels, 1,
-                            taps.data() + first * s.width(), s.width(), sums.data(), s.width()});
+                            frames.data() + first, s.channels, 1, taps.data() + first * s.width(),
+                            s.width(), sums.data(), s.width()});
   }
 }
 

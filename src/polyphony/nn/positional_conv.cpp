@@ -21,9 +21,8 @@ at::Tensor PositionalConv::forward(const at::Tensor& x) const {
 
 at::Tensor PositionalConv::convolve(const at::Tensor& x) const {
   if (x.scalar_type() != at::kDouble) return grouped_conv(x, {weight_v_, weight_g_}, bias_);
-  const at::Tensor y =
-      at::conv1d(x.transpose(1, 2), at::_weight_norm(weight_v_, weight_g_, 2), bias_, 1,
-                 options_.kernel / 2, 1, options_.groups);
+  const at::Tensor y = at::conv1d(x.transpose(1, 2), at::_weight_norm(weight_v_, weight_g_, 2),
+                                  bias_, 1, options_.kernel / 2, 1, options_.groups);
   return y.narrow(2, 0, x.size(1)).transpose(1, 2);  // an even kernel gives one frame too many
 }
 

@@ -91,9 +91,9 @@ Product make_product(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
       bias.defined() ? dnnl::memory::desc({1, bias.numel()}, dnnl::memory::data_type::f32,
                                           dnnl::memory::format_tag::ab)
                      : dnnl::memory::desc();
-  const dnnl::matmul::desc desc =
-      bias.defined() ? dnnl::matmul::desc(describe(a), right, line, describe(out))
-                     : dnnl::matmul::desc(describe(a), right, describe(out));
+  const dnnl::matmul::desc desc = bias.defined()
+                                      ? dnnl::matmul::desc(describe(a), right, line, describe(out))
+                                      : dnnl::matmul::desc(describe(a), right, describe(out));
   const dnnl::matmul::primitive_desc chosen(desc, attributes, processor());
   return {dnnl::matmul(chosen), chosen.weights_desc()};
 }
@@ -133,8 +133,7 @@ void multiply_matmul(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
   const Product& product = product_for(a, b, bias, out, begin, order);
   std::unordered_map<int, dnnl::memory> arguments = {
       {DNNL_ARG_SRC, memory_of(a)},
-      {DNNL_ARG_WEIGHTS,
-       order == Right::kPacked ? packed(b, product, stream) : memory_of(b)},
+      {DNNL_ARG_WEIGHTS, order == Right::kPacked ? packed(b, product, stream) : memory_of(b)},
       {DNNL_ARG_DST, memory_of(out)}};
   if (bias.defined()) {
     arguments.emplace(DNNL_ARG_BIAS, memory_of(bias.reshape({1, bias.numel()})));

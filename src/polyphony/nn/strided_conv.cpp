@@ -123,8 +123,7 @@ struct StridedConv : Function<StridedConv> {
 
 at::Tensor strided_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                         const StridedConvOptions& options) {
-  const c10::optional<at::Tensor> line =
-      bias.defined() ? c10::make_optional(bias) : c10::nullopt;
+  const c10::optional<at::Tensor> line = bias.defined() ? c10::make_optional(bias) : c10::nullopt;
   return StridedConv::apply(x.contiguous(), weight, line, options);
 }
 
