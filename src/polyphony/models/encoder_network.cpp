@@ -45,7 +45,8 @@ void EncoderNetwork::run_layers(at::Tensor x, const EncodeOptions& options,
   const std::int64_t wanted = layers_to_run(options);
   nn::Surroundings around;
   around.type = options.type;
-  if (packs(x, output.mask, options.padding)) {
+  const bool nothing_to_do = wanted == 0 && !output.mask.defined();
+  if (!nothing_to_do && packs(x, output.mask, options.padding)) {
     const at::Tensor padding = output.mask.defined() ? output.mask.logical_not() : at::Tensor();
     around.layout = nn::pack(padding, x.size(0), x.size(1));
     x = nn::gather_rows(x, around.layout);

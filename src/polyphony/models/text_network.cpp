@@ -89,14 +89,14 @@ at::Tensor TextNetwork::embed(const EncoderInput& input) const {
                                 input.values.size(1), text.max_position_embeddings),
                     "lower the dataset's max_length");
   }
-  at::Tensor types = input.token_type_ids;
-  if (types.defined()) {
-    check_ids(types, text.type_vocab_size, "token_type_ids", "the number of types");
+  at::Tensor sum = words_->forward(input.values);
+  if (input.token_type_ids.defined()) {
+    check_ids(input.token_type_ids, text.type_vocab_size, "token_type_ids", "the number of types");
+    sum.add_(types_->forward(input.token_type_ids));
   } else {
-    types = torch::zeros_like(input.values);
+    sum.add_(types_->weight.select(0, 0));
   }
-  const at::Tensor sum =
-      words_->forward(input.values) + types_->forward(types) + positions_->forward(positions);
+  sum.add_(positions_->forward(positions));
   return at::dropout(norm_->forward(sum), config_.layer.hidden_dropout, is_training());
 }
 
