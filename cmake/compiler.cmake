@@ -1,4 +1,4 @@
-# Warnings, sanitizers, ccache and clang-tidy, for every target of ours.
+# Warnings, sanitizers and ccache, for every target of ours.
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
@@ -26,9 +26,4 @@ if(POLYPHONY_SANITIZE)
     # LibTorch's objects carry no type information for the vptr check.
     add_compile_options(-fno-sanitize=vptr)
   endif()
-endif()
-
-if(POLYPHONY_TIDY)
-  find_program(CLANG_TIDY clang-tidy REQUIRED)
-  set(CMAKE_CXX_CLANG_TIDY ${CLANG_TIDY} --quiet)
 endif()
