@@ -6,14 +6,13 @@
 #include <stdexcept>
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/relu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <polyphony/nn/floats.h>
+#include <polyphony/nn/rows.h>
 #include <polyphony/nn/saved.h>
 
 namespace polyphony::nn {
@@ -22,8 +21,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-constexpr std::int64_t kPiece = 2048;  // elements whose factors stay in the nearest cache
 
 std::uint64_t draw_key() {
   at::Generator generator = at::detail::getDefaultCPUGenerator();
@@ -39,18 +36,6 @@ void check_type(const at::Tensor& x) {
 void check_beside(const at::Tensor& residual, const at::Tensor& x) {
   if (residual.sizes() == x.sizes() && residual.scalar_type() == x.scalar_type()) return;
   throw std::invalid_argument("add_dropout takes two tensors of one shape and type");
-}
-
-/// Calls `work(begin, n)` for pieces of the `size` elements, on all threads.
-template <class Work>
-void for_each_piece(std::int64_t size, const Work& work) {
-  const std::int64_t pieces = (size + kPiece - 1) / kPiece;
-  at::parallel_for(0, pieces, 8, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t piece = first; piece < last; ++piece) {
-      const std::int64_t begin = piece * kPiece;
-      work(begin, std::min(kPiece, size - begin));
-    }
-  });
 }
 
 enum class Kernel { kScale, kAdd, kRelu };

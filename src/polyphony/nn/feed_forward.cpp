@@ -1,7 +1,5 @@
 #include <polyphony/nn/feed_forward.h>
 
-#include <algorithm>
-
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <polyphony/nn/product.h>
@@ -14,18 +12,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-constexpr std::int64_t kPiece = 1024;
-
-/// Calls `work(first element, n)` for pieces of all elements, on all threads.
-template <class Work>
-void for_each_piece(std::int64_t size, const Work& work) {
-  at::parallel_for(0, (size + kPiece - 1) / kPiece, 8, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t piece = first; piece < last; ++piece) {
-      work(piece * kPiece, std::min(kPiece, size - piece * kPiece));
-    }
-  });
-}
 
 /// hidden = dropout(relu(hidden))
 void cut(const at::Tensor& hidden, const DropoutMask& mask) {

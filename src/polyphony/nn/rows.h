@@ -30,6 +30,18 @@ void for_row_blocks(std::int64_t rows, const Work& work) {
   at::parallel_for(0, rows, kRowBlock, work);
 }
 
+constexpr std::int64_t kPiece = 1024;  // elements whose factors stay in the nearest cache
+
+/// Calls `work(first element, n)` for pieces of all elements, on all threads.
+template <class Work>
+void for_each_piece(std::int64_t size, const Work& work) {
+  at::parallel_for(0, (size + kPiece - 1) / kPiece, 8, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t piece = first; piece < last; ++piece) {
+      work(piece * kPiece, std::min(kPiece, size - piece * kPiece));
+    }
+  });
+}
+
 /// Sums that `add(row, sums, buffer)` gathers over all rows, the same to the bit at any number of
 /// threads. @param buffer  scratch floats of a thread @return float32 [width]
 template <class Add>
