@@ -5,10 +5,6 @@
 //
 // Prints one JSON line: seconds of every step and the peak memory in MB. Sizes and settings are
 // those of bench/baselines/encoders.py; bench/encoders runs both.
-#include <sys/resource.h>
-
-#include <chrono>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,10 +22,10 @@
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/precision.h>
 
+#include "measured.h"
+
 namespace polyphony {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr const char* kHubertLarge = R"({"model_type": "hubert", "hidden_size": 1024,
   "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
@@ -53,16 +49,6 @@ data::Batch batch_of(const models::PretrainedConfig& config) {
     batch.set("input_ids", at::randint(2, 32000, {1, 249}, at::kLong));
   }
   return batch;
-}
-
-std::vector<double> time_steps(int steps, const std::function<void()>& step) {
-  std::vector<double> seconds;
-  for (int i = 0; i < steps; ++i) {
-    const Clock::time_point begin = Clock::now();
-    step();
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  return seconds;
 }
 
 std::vector<double> fine_tune(models::SequenceClassifier& model, const Settings& settings) {
@@ -120,10 +106,6 @@ int main(int argc, char** argv) {
                "usage: encoder_bench THREADS hubert|roberta train|frozen|hidden STEPS 32|bf16\n");
     return 2;
   }
-  const std::vector<double> seconds = polyphony::run({argv, argv + argc});
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{{\"seconds\": [{:.6f}], \"peak_mb\": {:.1f}}}\n", fmt::join(seconds, ", "),
-             static_cast<double>(usage.ru_maxrss) / 1024);
+  polyphony::print_measured(polyphony::run({argv, argv + argc}));
   return 0;
 }

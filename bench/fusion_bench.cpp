@@ -4,9 +4,6 @@
 //
 // Prints one JSON line: seconds of every step and the peak memory in MB. Sizes, lengths and
 // settings are those of bench/baselines/fusion.py; bench/fusion runs both.
-#include <sys/resource.h>
-
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -18,10 +15,10 @@
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/precision.h>
 
+#include "measured.h"
+
 namespace polyphony {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr int kClasses = 7;
 
@@ -78,9 +75,7 @@ std::vector<double> run(const std::vector<std::string>& arguments) {
   const at::Tensor text_padding =
       padding(kind, {0.06, 0.03, 0.1, 0.05, 0.08, 0.04, 0.16, 0.06}, batch, size.positions);
   const at::Tensor label = at::randint(kClasses, {batch}, at::kLong);
-  std::vector<double> seconds;
-  for (int step = 0; step < steps; ++step) {
-    const Clock::time_point begin = Clock::now();
+  return time_steps(steps, [&] {
     at::Tensor loss;
     {
       const train::Autocast autocast(precision);
@@ -89,9 +84,7 @@ std::vector<double> run(const std::vector<std::string>& arguments) {
     optimizer.zero_grad();
     loss.backward();
     optimizer.step(optim::clip_scale(optim::grad_norm(optimizer), 1.0));
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  return seconds;
+  });
 }
 
 }  // namespace
@@ -102,10 +95,6 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: fusion_bench THREADS small|full BATCH full|kemdy19 STEPS 32|bf16\n");
     return 2;
   }
-  const std::vector<double> seconds = polyphony::run({argv, argv + argc});
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{{\"seconds\": [{:.6f}], \"peak_mb\": {:.1f}}}\n", fmt::join(seconds, ", "),
-             static_cast<double>(usage.ru_maxrss) / 1024);
+  polyphony::print_measured(polyphony::run({argv, argv + argc}));
   return 0;
 }

@@ -10,6 +10,16 @@
 
 namespace polyphony::models {
 
+namespace {
+
+/// Whether real positions alone are worked on; for no layer and no padding that is not worth it.
+bool packs(const at::Tensor& x, const at::Tensor& mask, Padding padding, std::int64_t layers) {
+  if (x.scalar_type() != at::kFloat) return false;
+  return mask.defined() ? padding == Padding::kTrim : layers > 0;
+}
+
+}  // namespace
+
 EncoderNetwork::EncoderNetwork(const PretrainedConfig& config) : config_(config) {}
 
 void EncoderNetwork::make_layers(const std::string& name) {
@@ -29,15 +39,6 @@ std::int64_t EncoderNetwork::layers_to_run(const EncodeOptions& options) const {
   return options.last_layer == -1 ? all : options.last_layer;
 }
 
-namespace {
-
-/// Whether real positions alone are worked on.
-bool packs(const at::Tensor& x, const at::Tensor& mask, Padding padding) {
-  return x.scalar_type() == at::kFloat && (!mask.defined() || padding == Padding::kTrim);
-}
-
-}  // namespace
-
 void EncoderNetwork::run_layers(at::Tensor x, const EncodeOptions& options,
                                 const std::function<bool(std::int64_t)>& skip,
                                 const std::function<at::Tensor(const at::Tensor&)>& finish,
@@ -45,8 +46,7 @@ void EncoderNetwork::run_layers(at::Tensor x, const EncodeOptions& options,
   const std::int64_t wanted = layers_to_run(options);
   nn::Surroundings around;
   around.type = options.type;
-  const bool nothing_to_do = wanted == 0 && !output.mask.defined();
-  if (!nothing_to_do && packs(x, output.mask, options.padding)) {
+  if (packs(x, output.mask, options.padding, wanted)) {
     const at::Tensor padding = output.mask.defined() ? output.mask.logical_not() : at::Tensor();
     around.layout = nn::pack(padding, x.size(0), x.size(1));
     x = nn::gather_rows(x, around.layout);

@@ -24,15 +24,13 @@ using torch::autograd::variable_list;
 
 constexpr std::int64_t kQueryBlock = 64;  // queries whose weights of attention are held at a time
 
-std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
-
 /// Rows of one item and head as floats, padded with zeros to a multiple of 16 columns.
 class Panel {
  public:
   void resize(std::int64_t rows, std::int64_t columns) {
     rows_ = rows;
     columns_ = columns;
-    width_ = padded(columns);
+    width_ = floats::padded(columns);
     data_.assign(static_cast<std::size_t>(rows * width_), 0.0F);
   }
   /// @param step  from row to row of `from`
@@ -100,7 +98,7 @@ struct Projected {
 
 Projected projected(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                     const AttentionLayouts& layouts, const AttentionOptions& options) {
-  return {query, key, value, layouts, options, padded(layouts.key->longest())};
+  return {query, key, value, layouts, options, floats::padded(layouts.key->longest())};
 }
 
 /// Gradients of projected queries, keys and values, laid out as they are.

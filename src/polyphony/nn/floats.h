@@ -68,6 +68,9 @@ void softmax(float* x, std::int64_t n);
 /// x = p (x - sum(p x)): the gradient of softmax.
 void softmax_back(const float* p, std::int64_t n, float* x);
 
+/// The next multiple of 16: the width of what `multiply_small` takes.
+inline std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
+
 /// c[m][n] += sum over k of a[m * a_row + k * a_column] * b[k * ldb + n]; small matrices that fit
 /// the caches. @param n  a multiple of 16; rows of b and c are readable to there
 struct SmallProduct {

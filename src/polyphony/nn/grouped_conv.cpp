@@ -19,8 +19,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
-
 /// All but the batch.
 struct Shape {
   Shape(const at::Tensor& x, const at::Tensor& weight)
@@ -28,7 +26,7 @@ struct Shape {
   std::int64_t frames, dims, channels, kernel;
 
   std::int64_t groups() const { return dims / channels; }
-  std::int64_t width() const { return padded(channels); }
+  std::int64_t width() const { return floats::padded(channels); }
   std::int64_t window() const { return kernel * channels; }  // what a frame reads of its group
 };
 
