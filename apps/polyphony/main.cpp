@@ -9,6 +9,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/memory.h>
+#include <polyphony/base/output.h>
 #include <polyphony/job/app.h>
 #include <polyphony/job/dotenv.h>
 #include "board.h"
@@ -70,6 +71,7 @@ int run(const Words& words) {
   const std::string first = words.empty() ? "" : words[0];
   const Words rest(words.begin() + (words.empty() ? 0 : 1), words.end());
   if (const auto* verb = polyphony::app::find_experiment_verb(first)) {
+    polyphony::outlive_output();
     return polyphony::job::run_app(polyphony::app::experiment_app(*verb, joined(words)), rest);
   }
   CLI::App app("Polyphony: speech + text classification experiments from YAML", "polyphony");

@@ -211,7 +211,7 @@ TEST_F(Loss, OfTheLauncherLeavesNoOrphan) {
 TEST_F(Loss, OfAllBySigtermIsHandedOnByTheLauncher) {
   start("work");
   kill(launcher_->pid(), SIGTERM);
-  expect_end(5);
+  expect_end(128 + SIGTERM);
   EXPECT_THAT(launcher_->output(), HasSubstr("was ended by signal 15"));
 }
 

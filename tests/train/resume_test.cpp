@@ -5,6 +5,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/rand.h>
 #include <gmock/gmock.h>
 #include <scratch.h>
 
@@ -182,6 +183,176 @@ void expect_exact_after_termination(int accumulate) {
 TEST(Resume, AfterATerminationAtAnyBatch) { expect_exact_after_termination(1); }
 
 TEST(Resume, AfterATerminationInsideAnAccumulatedStep) { expect_exact_after_termination(2); }
+
+/// Asks for a stop in one of the validation batches, and spoils what it can reach. The random
+/// stream moves on in every validation, as that of a task with sampling in it does.
+class StopInValidation : public Callback {
+ public:
+  explicit StopInValidation(std::int64_t batches) : left_(batches) {}
+  void on_validation_batch_start(Trainer&, const data::Batch&, std::int64_t) override {
+    at::rand({1});
+    ++seen_;
+    if (--left_ == 0) StopSignals::request(SIGHUP);
+  }
+  std::string state_key() const override { return "StopInValidation"; }
+  tensor::Value state_dict() const override { return tensor::Value(seen_); }
+  void load_state_dict(const tensor::Value& state) override { seen_ = state.as_int(); }
+  std::int64_t seen() const { return seen_; }
+
+ private:
+  std::int64_t left_;
+  std::int64_t seen_ = 0;
+};
+
+/// A run that validates twice an epoch. @return how many validation batches it counts
+std::int64_t run_validating(std::int64_t stop_at, const fs::path& directory, const fs::path& resume,
+                            Outcome& outcome, int sanity = 0) {
+  Setting setting;
+  setting.options.val_check_interval = Limit::batches(2);
+  setting.options.num_sanity_val_steps = sanity;
+  const StopInValidation* counter = nullptr;
+  std::int64_t seen = 0;
+  setting.more_callbacks = [&](auto& list) {
+    auto made = std::make_unique<StopInValidation>(stop_at);
+    counter = made.get();
+    list.push_back(std::move(made));
+  };
+  class Count : public Callback {
+   public:
+    Count(const StopInValidation*& counter, std::int64_t& seen) : counter_(counter), seen_(seen) {}
+    void on_fit_end(Trainer&) override { seen_ = counter_->seen(); }
+
+   private:
+    const StopInValidation*& counter_;
+    std::int64_t& seen_;
+  };
+  const auto more = setting.more_callbacks;
+  setting.more_callbacks = [&](auto& list) {
+    more(list);
+    list.push_back(std::make_unique<Count>(counter, seen));
+  };
+  outcome = run(setting, directory, resume);
+  return seen;
+}
+
+TEST(Resume, AfterAStopInAnyBatchOfAValidation) {
+  const fs::path base = scratch_directory() / "stopped-in-validation";
+  fs::remove_all(base);
+  Outcome straight;
+  const std::int64_t batches = run_validating(0, base / "straight", {}, straight);
+  ASSERT_EQ(batches, 8 * 3);  // 4 epochs, 2 validations each, 11 rows by 5
+  int stopped = 0;
+  for (std::int64_t batch = 1; batch <= batches; ++batch) {
+    const fs::path directory = base / std::to_string(batch);
+    Outcome resumed;
+    std::int64_t seen = 0;
+    try {
+      seen = run_validating(batch, directory, {}, resumed);
+    } catch (const Interrupted& stop) {
+      ++stopped;
+      EXPECT_EQ(static_cast<int>(stop.exit_code()), 129);
+      EXPECT_EQ(stop.signal_number(), SIGHUP);
+      seen = run_validating(0, directory / "resumed", stop.checkpoint(), resumed);
+    }
+    EXPECT_TRUE(at::equal(resumed.weight, straight.weight)) << batch;
+    EXPECT_EQ(seen, batches) << batch;
+    EXPECT_EQ(resumed.lines.back(), straight.lines.back()) << batch;
+    const auto begin = straight.lines.end() - static_cast<std::ptrdiff_t>(resumed.lines.size());
+    EXPECT_THAT(resumed.lines, ::testing::ElementsAreArray(begin, straight.lines.end())) << batch;
+  }
+  EXPECT_EQ(stopped, batches);
+}
+
+TEST(Resume, AfterAStopInTheSanityCheck) {
+  const fs::path base = scratch_directory() / "stopped-in-sanity-check";
+  fs::remove_all(base);
+  Outcome straight;
+  const std::int64_t batches = run_validating(0, base / "straight", {}, straight, 2);
+  Outcome resumed;
+  for (const int batch : {1, 2}) {
+    const fs::path directory = base / std::to_string(batch);
+    try {
+      run_validating(batch, directory, {}, resumed, 2);
+      FAIL() << "not stopped";
+    } catch (const Interrupted& stop) {
+      // A resumed fit has no sanity check, and so does not see its two batches.
+      EXPECT_EQ(run_validating(0, directory / "resumed", stop.checkpoint(), resumed, 2),
+                batches - (batch == 1 ? 2 : 0));
+    }
+    EXPECT_TRUE(at::equal(resumed.weight, straight.weight)) << batch;
+    EXPECT_EQ(resumed.lines, straight.lines) << batch;
+  }
+}
+
+TEST(Resume, AStopBeforeTheFirstStepIsNotLost) {
+  const fs::path base = scratch_directory() / "stopped-before";
+  fs::remove_all(base);
+  const Outcome straight = run({}, base / "straight");
+  const StopSignals signals;
+  raise(SIGTERM);
+  try {
+    run({}, base / "stopped");
+    FAIL() << "not stopped";
+  } catch (const Interrupted& stop) {
+    EXPECT_EQ(stop.exit_code(), ExitCode::kTerminated);
+    StopSignals::forget();
+    const Outcome resumed = run({}, base / "resumed", stop.checkpoint());
+    EXPECT_TRUE(at::equal(resumed.weight, straight.weight));
+    EXPECT_EQ(resumed.lines, straight.lines);
+  }
+}
+
+TEST(Resume, AStopAfterTheLastStepChangesNothing) {
+  const fs::path base = scratch_directory() / "stopped-after";
+  fs::remove_all(base);
+  const Outcome straight = run({}, base / "straight");
+  class AtTheEnd : public Callback {
+    void on_train_end(Trainer&) override { StopSignals::request(SIGTERM); }
+  };
+  Setting setting;
+  setting.more_callbacks = [](auto& list) { list.push_back(std::make_unique<AtTheEnd>()); };
+  const Outcome stopped = run(setting, base / "stopped");
+  EXPECT_TRUE(at::equal(stopped.weight, straight.weight));
+}
+
+TEST(Stop, OfATestOrAPredictionIsWithinABatch) {
+  const ToyDataset rows(23);
+  data::Loader loader(rows, toy_loading(false));
+  class AtSecondBatch : public Callback {
+   public:
+    explicit AtSecondBatch(int& batches) : batches_(batches) {}
+    void on_test_batch_start(Trainer&, const data::Batch&, std::int64_t index) override {
+      count(index);
+    }
+    void on_predict_batch_start(Trainer&, const data::Batch&, std::int64_t index) override {
+      count(index);
+    }
+
+   private:
+    void count(std::int64_t index) {
+      batches_ = static_cast<int>(index) + 1;
+      if (index == 1) StopSignals::request(SIGINT);
+    }
+    int& batches_;
+  };
+  int batches = 0;
+  TrainerParts parts;
+  parts.callbacks.push_back(std::make_unique<AtSecondBatch>(batches));
+  Trainer trainer(quiet(1), scratch_directory() / "stopped-test", std::move(parts));
+  ToyTask task;
+  for (const bool testing : {true, false}) {
+    const StopSignals signals;
+    batches = 0;
+    try {
+      testing ? void(trainer.test(task, loader)) : void(trainer.predict(task, loader));
+      FAIL() << "not stopped";
+    } catch (const Interrupted& stop) {
+      EXPECT_EQ(stop.exit_code(), ExitCode::kInterrupted);
+      EXPECT_TRUE(stop.checkpoint().empty());
+    }
+    EXPECT_EQ(batches, 2);
+  }
+}
 
 }  // namespace
 }  // namespace polyphony::train

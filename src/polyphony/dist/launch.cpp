@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <iterator>
 #include <map>
 #include <optional>
 
@@ -19,6 +19,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/signals.h>
 #include <polyphony/dist/socket.h>
 #include <polyphony/record/host.h>
 
@@ -36,30 +37,41 @@ struct Child {
   int status = 0;
 };
 
-/// Signals become bytes in a pipe. Handlers serve all threads of a process; a blocked signal mask
-/// would not reach those that a library started before.
+/// A signal as its handler saw it. `number` is 0 for SIGCHLD.
+struct Arrival {
+  int number = 0;
+  Sender sender = Sender::kOther;
+  int order = 0;
+};
+
+/// Signals become messages in a pipe. Handlers serve all threads of a process; a blocked signal
+/// mask would not reach those that a library started before.
 class SignalPipe {
  public:
   SignalPipe() {
-    if (pipe2(ends_, O_CLOEXEC | O_NONBLOCK) != 0) {
+    if (pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
       throw IoError(fmt::format("cannot make a pipe: {}", std::strerror(errno)),
                     "close other programs: no file descriptor is left");
     }
     write_end = ends_[1];
+    parent = getppid();
     struct sigaction action {};
     action.sa_sigaction = [](int number, siginfo_t* info, void*) {
       const int error = errno;
-      // Ctrl-C has reached the children already.
-      const bool typed = number == SIGINT && info->si_code == SI_KERNEL;
-      const char byte = typed ? '\0' : static_cast<char>(number);
-      [[maybe_unused]] const ssize_t written = ::write(write_end, &byte, 1);
+      Arrival arrival;
+      if (number != SIGCHLD) {
+        arrival.number = number;
+        arrival.sender = sender_of(*info, parent, arrival.order);
+      }
+      [[maybe_unused]] const ssize_t written = ::write(write_end, &arrival, sizeof arrival);
       errno = error;
     };
     action.sa_flags = SA_SIGINFO | SA_RESTART;
-    for (std::size_t i = 0; i < std::size(kSignals); ++i) {
+    for (std::size_t i = 0; i < kSignals.size(); ++i) {
       sigaction(kSignals[i], &action, &old_[i]);
       // What is ignored stays so (nohup).
-      if (old_[i].sa_handler == SIG_IGN) sigaction(kSignals[i], &old_[i], nullptr);
+      const bool ignored = old_[i].sa_handler == SIG_IGN;
+      if (kSignals[i] == SIGHUP && ignored) sigaction(kSignals[i], &old_[i], nullptr);
     }
   }
   ~SignalPipe() {
@@ -69,30 +81,31 @@ class SignalPipe {
   }
   /// Back to what signals did before.
   void restore() {
-    for (std::size_t i = 0; i < std::size(kSignals); ++i) {
+    for (std::size_t i = 0; i < kSignals.size(); ++i) {
       sigaction(kSignals[i], &old_[i], nullptr);
     }
   }
   SignalPipe(const SignalPipe&) = delete;
   SignalPipe& operator=(const SignalPipe&) = delete;
 
-  /// Waits for a signal. @returns those to hand on to the children
-  std::vector<int> wait(std::chrono::milliseconds patience) {
+  /// Waits for signals. @returns those that ask for a stop
+  std::vector<Arrival> wait(std::chrono::milliseconds patience) {
     pollfd waiting{ends_[0], POLLIN, 0};
     poll(&waiting, 1, static_cast<int>(patience.count()));
-    std::vector<int> numbers;
-    char byte = 0;
-    while (::read(ends_[0], &byte, 1) == 1) {
-      if (byte != '\0' && byte != SIGCHLD) numbers.push_back(byte == SIGHUP ? SIGTERM : byte);
+    std::vector<Arrival> arrivals;
+    Arrival arrival;
+    while (::read(ends_[0], &arrival, sizeof arrival) == sizeof arrival) {
+      if (arrival.number != 0) arrivals.push_back(arrival);
     }
-    return numbers;
+    return arrivals;
   }
 
  private:
-  static constexpr int kSignals[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP};
+  static constexpr std::array kSignals = {SIGCHLD, SIGUSR1, SIGHUP, SIGINT, SIGTERM};
   inline static volatile sig_atomic_t write_end = -1;
-  int ends_[2] = {-1, -1};
-  struct sigaction old_[std::size(kSignals)];
+  inline static volatile pid_t parent = 0;
+  std::array<int, 2> ends_{};
+  std::array<struct sigaction, kSignals.size()> old_;
 };
 
 /// What a rank's process does and returns, as the program's own `main`.
@@ -114,6 +127,7 @@ pid_t start(const Variables& variables, const std::function<void()>& reset,
             const std::function<void()>& work) {
   std::fflush(nullptr);  // or both would print what waits
   const pid_t parent = getpid();
+  HeldSignals held;  // until the child has handlers of its own
   const pid_t pid = fork();
   if (pid < 0) {
     throw IoError(fmt::format("cannot start a process: {}", std::strerror(errno)),
@@ -124,6 +138,8 @@ pid_t start(const Variables& variables, const std::function<void()>& reset,
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(static_cast<int>(ExitCode::kPeer));
   reset();
+  StopSignals::forget();
+  held.release();
   for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
   const int code = exit_code_of(work);
   std::fflush(nullptr);
@@ -182,7 +198,8 @@ struct Children {
   ~Children() {
     signal_all(all, SIGKILL);
     for (Child& child : all) {
-      if (child.running) waitpid(child.pid, &child.status, 0);
+      while (child.running && waitpid(child.pid, &child.status, 0) < 0 && errno == EINTR) {
+      }
     }
   }
 
@@ -207,13 +224,47 @@ bool ended_with(const Child& child, ExitCode code) {
   return WIFEXITED(child.status) && WEXITSTATUS(child.status) == static_cast<int>(code);
 }
 
+/// The signal that stopped a child, whether it saved its state first or not; 0 where none did.
+int stopped_by(const Child& child) {
+  if (WIFEXITED(child.status)) return stop_signal_of(WEXITSTATUS(child.status));
+  return signal_of_strength(strength_of(WTERMSIG(child.status)));
+}
+
+/// Hands requests to stop on to the children: each signal once, and an end at once.
+class HandingOn {
+ public:
+  explicit HandingOn(const Children& children) : children_(children) {}
+
+  void take(const Arrival& arrival) {
+    const double now = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+    const auto meaning = requests_.note(arrival.number, arrival.sender, now, arrival.order);
+    give(arrival.number, meaning == StopRequests::Meaning::kAtOnce ? 2 : 1);
+  }
+  /// What stopped one child is for all of them.
+  void take(const Child& ended) {
+    if (const int number = stopped_by(ended); number != 0) give(number, 1);
+  }
+
+ private:
+  void give(int number, int order) {
+    int& given = given_[number];
+    if (order <= given) return;
+    given = order;
+    for (const Child& child : children_.all) {
+      if (child.running) hand_on(child.pid, number, order);
+    }
+  }
+
+  const Children& children_;
+  StopRequests requests_;
+  std::map<int, int> given_;  ///< a signal, and the order that it was handed on with
+};
+
 /// How long the others may stay when this child has failed. They end by themselves, and can say
 /// more than we can.
 std::optional<std::chrono::milliseconds> patience_after(const Child& failed,
                                                         std::chrono::milliseconds timeout) {
-  const bool stopped =
-      ended_with(failed, ExitCode::kInterrupted) || ended_with(failed, ExitCode::kTerminated);
-  if (stopped) return std::nullopt;  // the others are saving
+  if (stopped_by(failed) != 0) return std::nullopt;  // the others are saving
   return ended_with(failed, ExitCode::kPeer) ? timeout / 2 : timeout;
 }
 
@@ -243,6 +294,11 @@ void give_verdict(const std::vector<const Child*>& failed) {
     throw PeerLost(child.rank, name + " did not end when the others did, and was ended");
   }
   const int number = WTERMSIG(child.status);
+  if (stopped_by(child) != 0) {
+    throw Error(static_cast<ExitCode>(128 + number),
+                fmt::format("{} was ended by signal {} ({})", name, number, strsignal(number)),
+                "what had been saved is there: go on from the last checkpoint with ckpt_path=");
+  }
   throw PeerLost(child.rank,
                  fmt::format("{} was ended by signal {} ({})", name, number, strsignal(number)));
 }
@@ -251,9 +307,12 @@ void give_verdict(const std::vector<const Child*>& failed) {
 void supervise(Children& children, SignalPipe& signals, std::chrono::milliseconds timeout) {
   std::vector<const Child*> failed;
   std::optional<Clock::time_point> deadline;
+  HandingOn handing_on(children);
   constexpr std::chrono::milliseconds kLook{1000};
   while (true) {
+    const std::size_t known = failed.size();
     children.reap(failed);
+    for (std::size_t i = known; i < failed.size(); ++i) handing_on.take(*failed[i]);
     if (!children.any_running()) break;
     const Clock::time_point now = Clock::now();
     if (!failed.empty() && !deadline) {
@@ -262,7 +321,7 @@ void supervise(Children& children, SignalPipe& signals, std::chrono::millisecond
       }
     }
     if (deadline && now > *deadline) children.end();
-    for (const int number : signals.wait(kLook)) signal_all(children.all, number);
+    for (const Arrival& arrival : signals.wait(kLook)) handing_on.take(arrival);
   }
   give_verdict(failed);
 }

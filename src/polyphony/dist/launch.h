@@ -21,8 +21,9 @@ struct LaunchOptions {
 /// them. The children are copies of this process, which has computed nothing yet: they need not
 /// load and compose again, and a sweep's job stays one job. A child ends with its work. All ranks
 /// are children of this process, rank 0 too: so whichever of them hangs, this process outlives it
-/// and ends it, and none outlives this process, even if that is killed. SIGTERM and SIGHUP are
-/// handed on; Ctrl-C reaches all of them from the terminal.
+/// and ends it, and none outlives this process, even if that is killed. Requests to stop
+/// (base/signals.h) are handed on, each once: what else of them reaches a child is a copy. What
+/// stopped one child stops the others.
 /// @throws Error with the exit code of the rank that failed first, whose own words are on the
 /// terminal or in its log; PeerLost naming the rank that was ended by a signal
 void launch(const LaunchOptions& options, const Environment& environment,

@@ -44,9 +44,7 @@ class FileLock {
     while (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) fail_io(path, "cannot lock", "put the cache on a local disk");
-      if (StopSignals::requested() != 0) {
-        throw Error(ExitCode::kInterrupted, what + ": stopped while another process downloads it");
-      }
+      stop_if_requested();
       if (!told && notice != nullptr) {
         *notice << what << ": another process downloads it; waiting\n" << std::flush;
       }

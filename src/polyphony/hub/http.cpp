@@ -105,8 +105,10 @@ void start_libcurl() {
 
 [[noreturn]] void fail(CURLcode code, const std::string& url, const char* detail) {
   if (code == CURLE_ABORTED_BY_CALLBACK) {
-    throw Error(ExitCode::kInterrupted, shown(url) + ": stopped; what has come is kept",
-                "the same command goes on from there");
+    throw Interrupted::unsaved(StopSignals::requested(),
+                               shown(url) +
+                                   ": what has come is kept: the same command goes on "
+                                   "from there");
   }
   const char* text = *detail != '\0' ? detail : curl_easy_strerror(code);
   throw ConnectionError(fmt::format("{}: {}", shown(url), text),

@@ -48,7 +48,7 @@ class Http {
   Http& operator=(const Http&) = delete;
 
   /// Follows redirects, wherever they lead.
-  /// @throws ConnectionError; Error (ExitCode::kInterrupted) where StopSignals asks for a stop
+  /// @throws ConnectionError; Interrupted where StopSignals asks for a stop
   Response get(const std::string& url);
   /// As get, from byte `offset` on where the server can (status 206; 200 is the whole).
   Response download(const std::string& url, std::uint64_t offset, const Sink& sink);

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/signals.h>
 #include <polyphony/hub/cache.h>
 #include <polyphony/hub/refusal.h>
 #include <polyphony/hub/selection.h>
@@ -266,7 +267,13 @@ class Fetch {
 
 TransferOptions SnapshotOptions::usual_transfer() {
   TransferOptions transfer;
-  transfer.sleep = [](std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); };
+  transfer.sleep = [](std::chrono::milliseconds pause) {
+    constexpr std::chrono::milliseconds kLook{100};
+    for (; pause.count() > 0; pause -= kLook) {
+      stop_if_requested();
+      std::this_thread::sleep_for(std::min(pause, kLook));
+    }
+  };
   transfer.progress = &std::cerr;
   return transfer;
 }

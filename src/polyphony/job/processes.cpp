@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/signals.h>
 
 namespace polyphony::job {
 namespace {
@@ -34,14 +35,16 @@ void write_all(int descriptor, const std::string& text) {
 }
 
 /// What the child does; it never returns to the parent's code.
-[[noreturn]] void be_child(int report, pid_t parent, const std::filesystem::path& output,
+/// @param held  stop signals, which wait until this process has its own handlers
+[[noreturn]] void be_child(int report, pid_t parent, HeldSignals& held,
+                           const std::filesystem::path& output,
                            const std::function<Outcome()>& work) {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  StopSignals::forget();
   // A group of its own: the terminal's Ctrl-C reaches the parent only, which passes it on once.
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(static_cast<int>(ExitCode::kTerminated));
+  held.release();
   if (!output.empty()) {
     const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (file < 0) {
@@ -63,7 +66,8 @@ Processes::~Processes() {
   signal_all(SIGTERM);
   for (const auto& [pid, child] : children_) {
     close(child.report);
-    waitpid(pid, nullptr, 0);
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
 }
 
@@ -76,11 +80,13 @@ void Processes::start(std::size_t id, const std::filesystem::path& output,
     throw IoError(fmt::format("cannot start a job: {}", std::strerror(errno)),
                   "close other programs, or lower hydra.launcher.n_jobs");
   }
+  HeldSignals held;
   const pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
-    be_child(ends[1], parent, output, work);
+    be_child(ends[1], parent, held, output, work);
   }
+  held.release();
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);
@@ -100,6 +106,7 @@ std::optional<std::pair<std::size_t, Outcome>> Processes::wait() {
       if (polled[at++].revents == 0) continue;
       std::array<char, 4096> buffer{};
       const ssize_t count = read(child.report, buffer.data(), buffer.size());
+      if (count < 0 && errno == EINTR) continue;
       if (count > 0) {
         child.text.append(buffer.data(), static_cast<std::size_t>(count));
         continue;
@@ -132,7 +139,7 @@ Outcome Processes::reap(pid_t pid, const Child& child) {
 }
 
 void Processes::signal_all(int number) const {
-  for (const auto& [pid, child] : children_) kill(pid, number);
+  for (const auto& [pid, child] : children_) hand_on(pid, number, 1);
 }
 
 }  // namespace polyphony::job

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -57,6 +58,8 @@ class Sweep {
         at_once_(jobs_at_once(settings_)) {
     check_plugin(settings_, "launcher", "BasicLauncher");
     check_plugin(settings_, "sweeper", "BasicSweeper");
+    // From the first job to the last, so that none is missed between two batches of jobs.
+    if (!in_process()) signals_.emplace();
   }
 
   void open_directory() const {
@@ -74,7 +77,7 @@ class Sweep {
     for (config::Composition& job : jobs) add(std::move(job));
     log_.info(kLogger, fmt::format("Launching {} jobs locally{}", jobs.size(),
                                    at_once_ > 1 ? fmt::format(", {} at once", at_once_) : ""));
-    if (app_.isolation == Isolation::kInProcess && at_once_ == 1) {
+    if (in_process()) {
       run_here(first);
     } else {
       run_in_processes(first);
@@ -115,6 +118,9 @@ class Sweep {
     Outcome outcome;
   };
 
+  /// Whether jobs run in this very process, one after the other.
+  bool in_process() const { return app_.isolation == Isolation::kInProcess && at_once_ == 1; }
+
   void add(config::Composition composition) {
     const std::size_t number = entries_.size();
     Node& job = *composition.hydra.find("job");
@@ -140,12 +146,6 @@ class Sweep {
     }
   }
 
-  static bool was_stopped(const Outcome& outcome) {
-    const int code = outcome.failure.exit_code;
-    return code == static_cast<int>(ExitCode::kInterrupted) ||
-           code == static_cast<int>(ExitCode::kTerminated);
-  }
-
   void run_here(std::size_t first) {
     for (std::size_t i = first; i < entries_.size() && stopped_ == 0; ++i) {
       announce(entries_[i]);
@@ -155,16 +155,19 @@ class Sweep {
       } catch (const std::exception& error) {
         entries_[i].outcome = {Outcome::State::kFailed, failure_of(error)};
       }
-      if (was_stopped(entries_[i].outcome)) stopped_ = entries_[i].outcome.failure.exit_code - 128;
+      stopped_ = stop_signal_of(entries_[i].outcome.failure.exit_code);
       configure_log(log_, master_, "hydra_logging");
     }
   }
 
   void run_in_processes(std::size_t first) {
-    const StopSignals signals;
     Processes processes;
     std::size_t next = first;
     while (next < entries_.size() || processes.running() > 0) {
+      if (stopped_ == 0 && StopSignals::requested() != 0) {
+        stopped_ = StopSignals::requested();
+        processes.signal_all(stopped_);
+      }
       const bool more = next < entries_.size() && stopped_ == 0;
       if (more && processes.running() < at_once_) {
         launch(processes, entries_[next]);
@@ -173,10 +176,6 @@ class Sweep {
         if (const auto ended = processes.wait()) settle(ended->first, ended->second);
       } else {
         break;
-      }
-      if (stopped_ == 0 && StopSignals::requested() != 0) {
-        stopped_ = StopSignals::requested();
-        processes.signal_all(stopped_);
       }
     }
   }
@@ -208,6 +207,7 @@ class Sweep {
   const config::Composition& master_;
   Settings settings_;
   std::size_t at_once_;
+  std::optional<StopSignals> signals_;
   std::vector<Entry> entries_;
   int stopped_ = 0;  ///< the signal that stopped the sweep; 0 for none
 };

@@ -21,6 +21,7 @@
 #include <polyphony/base/signals.h>
 #include <polyphony/data/embedded_rows.h>
 #include <polyphony/data/loader.h>
+#include <polyphony/dist/peer_lost.h>
 #include <polyphony/models/pretrained_encoder.h>
 
 namespace polyphony::pipeline {
@@ -90,6 +91,7 @@ void for_all(std::int64_t n, const std::function<void(std::int64_t)>& work) {
   const auto run = [&] {
     for (std::int64_t i = next++; i < n; i = next++) {
       try {
+        stop_if_requested();
         work(i);
       } catch (...) {
         const std::lock_guard<std::mutex> lock(mutex);
@@ -211,6 +213,15 @@ std::vector<std::string> Embedder::keys_of(const data::Embeddable& rows, std::in
   return keys;
 }
 
+void Embedder::stop_if_asked() {
+  const int signal = StopSignals::requested();
+  if (signal == 0) return;
+  cache_->flush();
+  throw Interrupted::with_remedy(
+      signal, cache_->directory(),
+      "to go on where it stopped, give the same command: what is computed is kept");
+}
+
 std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::FrozenInput& input,
                                       const std::vector<std::string>& keys,
                                       const std::string& name) {
@@ -232,7 +243,6 @@ std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::
   loading.workers = kReaders;
   loading.prefetch = 4 * kReaders;
   data::Loader loader(inputs, loading);
-  const StopSignals signals;
   Progress progress(fmt::format("embed {} {}", name, input.output), std::ssize(mine), std::cout,
                     terminal_info());
   loader.start(0);
@@ -248,12 +258,7 @@ std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::
                       error.remedy());
     }
     progress.update(static_cast<std::int64_t>(i) + 1);
-    if (const int signal = StopSignals::requested(); signal != 0) {
-      cache_->flush();
-      throw Interrupted::with_remedy(
-          signal, cache_->directory(),
-          "to go on where it stopped, give the same command: what is computed is kept");
-    }
+    stop_if_asked();
   }
   progress.finish();
   cache_->flush();
@@ -268,11 +273,17 @@ std::unique_ptr<data::Dataset> Embedder::embed(std::unique_ptr<data::Dataset> ro
   if (frozen.empty()) return rows;
   std::vector<data::EmbeddedInput> inputs;
   for (const data::FrozenInput& input : frozen) {
+    stop_if_asked();
     const double begin = steady_seconds();
     std::vector<std::string> keys = keys_of(*source, rows->size(), input);
     std::array computed = {static_cast<double>(compute_missing(*source, input, keys, name))};
     if (strategy_.world_size() > 1) {
-      strategy_.barrier("embeddings");
+      try {
+        strategy_.barrier("embeddings");
+      } catch (const dist::PeerLost&) {
+        stop_if_asked();  // as the other one did, by the same signal
+        throw;
+      }
       strategy_.reduce(computed, train::ReduceFx::kSum);
       cache_->refresh();
       for (const std::string& key : keys) cache_->has(key);

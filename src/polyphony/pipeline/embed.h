@@ -38,7 +38,7 @@ class Embedder {
   /// are.
   /// @param name  of the split, for messages
   /// @throws DataError naming the row that cannot be embedded
-  /// @throws Interrupted after SIGINT or SIGTERM; what is computed is kept
+  /// @throws Interrupted where a signal asks for a stop; what is computed is kept
   std::unique_ptr<data::Dataset> embed(std::unique_ptr<data::Dataset> rows,
                                        const std::string& name);
 
@@ -51,6 +51,7 @@ class Embedder {
   std::size_t compute_missing(const data::Embeddable& rows, const data::FrozenInput& input,
                               const std::vector<std::string>& keys, const std::string& name);
   void complain();
+  void stop_if_asked();
 
   EmbeddingsOptions options_;
   train::Strategy& strategy_;

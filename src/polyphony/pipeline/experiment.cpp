@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/assignment.h>
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
@@ -25,6 +26,7 @@
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/row_labels.h>
 #include <polyphony/pipeline/run_monitor.h>
+#include <polyphony/pipeline/stoppable.h>
 #include <polyphony/record/artifact.h>
 #include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/seed.h>
@@ -136,6 +138,7 @@ class Experiment {
   }
 
   void train() {
+    stop_if_requested();  // what precedes may have taken long: weights that were downloaded
     const data::Dataset& train_rows = rows_of(options_.split.train);
     const data::Dataset& val_rows = rows_of(options_.split.val);
     require_labels(train_rows, options_.split.train);
@@ -149,6 +152,29 @@ class Experiment {
     fit(train_loader, val_loader);
     if (!options_.test_after_train) return;
     const std::string best = best_checkpoint(trainer_.callbacks());
+    try {
+      evaluate(best);
+    } catch (const Interrupted& stop) {
+      leave_untested(stop.signal_number(), best);
+    }
+  }
+
+  /// Training is complete; what it made is kept. @throws Interrupted
+  [[noreturn]] void leave_untested(int signal_number, fs::path best) const {
+    if (best.empty()) best = trainer_.checkpoint_directory() / "last.ckpt";
+    if (std::error_code error; !fs::exists(best, error)) {
+      throw Interrupted::unsaved(signal_number,
+                                 "training is complete, but no checkpoint was kept to test: give "
+                                 "`callbacks` a ModelCheckpoint, and train again");
+    }
+    throw Interrupted::with_remedy(signal_number, best,
+                                   "training is complete; to test it, give the same options to "
+                                   "`polyphony test`, with " +
+                                       assignment("ckpt_path", best.string()));
+  }
+
+  /// What follows training. @param best  the checkpoint to take; "": the weights as they are
+  void evaluate(const std::string& best) {
     if (!best.empty()) load_weights(best);
     predict(options_.split.val, "val");
     if (rows_of(options_.split.test).unlabelled() == 0) {
@@ -326,8 +352,8 @@ ExperimentOptions options_of(const Request& request, const config::Node& config)
 }
 
 /// This process's part of the run.
-void run_rank(Request request, config::Node config, ExperimentOptions options) {
-  std::unique_ptr<train::Strategy> strategy = train::make_strategy(options.trainer);
+void run_rank(Request request, config::Node config, ExperimentOptions options,
+              std::unique_ptr<train::Strategy> strategy) {
   const fs::path directory = strategy->broadcast(request.output_dir.string());
   if (directory != request.output_dir) {
     // Under a launcher of others rank 0 has made the directory; the configuration may name it.
@@ -347,7 +373,10 @@ void run_experiment(const Request& request) {
   const config::Node config = resolved(request);
   const ExperimentOptions options = options_of(request, config);
   const auto launch = train::processes_to_launch(options.trainer, options.num_threads);
-  const auto work = [&] { run_rank(request, config, options); };
+  const auto work = [&] {
+    std::unique_ptr<train::Strategy> strategy = train::make_strategy(options.trainer);
+    stoppable(strategy->rank(), [&] { run_rank(request, config, options, std::move(strategy)); });
+  };
   if (launch) {
     dist::launch(*launch, process_environment(), work);
   } else {

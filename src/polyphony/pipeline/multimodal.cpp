@@ -1,7 +1,6 @@
 #include <polyphony/pipeline/multimodal.h>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -9,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <polyphony/base/assignment.h>
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
@@ -207,6 +207,7 @@ class Multimodal {
   }
 
   void train() {
+    stop_if_requested();  // what precedes may have taken long
     const auto rows = rows_of("train");
     const auto val_rows = rows_of("val");
     task_->setup(*rows);
@@ -216,9 +217,9 @@ class Multimodal {
       trainer_.fit(*task_, loader, &val_loader, resume());
     } catch (const Interrupted& stop) {
       throw Interrupted::with_remedy(
-          stop.exit_code() == ExitCode::kTerminated ? SIGTERM : SIGINT, stop.checkpoint(),
-          "to go on exactly where it stopped, give the same command with +resume_from=" +
-              stop.checkpoint().string());
+          stop.signal_number(), stop.checkpoint(),
+          "to go on exactly where it stopped, give the same command with " +
+              assignment("+resume_from", stop.checkpoint().string()));
     }
   }
 

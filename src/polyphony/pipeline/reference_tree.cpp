@@ -10,6 +10,7 @@
 #include <polyphony/base/npy.h>
 #include <polyphony/config/scalars.h>
 #include <polyphony/dist/launch.h>
+#include <polyphony/pipeline/stoppable.h>
 
 namespace polyphony::pipeline {
 namespace {
@@ -101,9 +102,11 @@ void in_processes(const Request& request, const train::TrainerOptions& trainer, 
                   const RankWork& work) {
   const auto run_rank = [&] {
     std::unique_ptr<train::Strategy> strategy = train::make_strategy(trainer);
-    Request mine = request;
-    mine.output_dir = strategy->broadcast(request.output_dir.string());
-    work(mine, std::move(strategy));
+    stoppable(strategy->rank(), [&] {
+      Request mine = request;
+      mine.output_dir = strategy->broadcast(request.output_dir.string());
+      work(mine, std::move(strategy));
+    });
   };
   if (const auto launch = train::processes_to_launch(trainer, num_threads)) {
     dist::launch(*launch, process_environment(), run_rank);

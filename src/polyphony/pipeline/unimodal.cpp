@@ -1,11 +1,11 @@
 #include <polyphony/pipeline/unimodal.h>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 
 #include <fmt/format.h>
 
+#include <polyphony/base/assignment.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/callbacks/defaults.h>
@@ -119,6 +119,7 @@ class Unimodal {
   }
 
   void run() {
+    stop_if_requested();  // what precedes may have taken long: weights that were downloaded
     const auto train_rows = options_.data.rows("train");
     const auto val_rows = options_.data.rows("val");
     const auto test_rows = options_.data.rows("test");
@@ -132,11 +133,20 @@ class Unimodal {
       trainer_->fit(*task_, train_loader, evaluates ? &val_loader : nullptr, resume());
     } catch (const Interrupted& stop) {
       throw Interrupted::with_remedy(
-          stop.exit_code() == ExitCode::kTerminated ? SIGTERM : SIGINT, stop.checkpoint(),
-          "to go on exactly where it stopped, give the same command with "
-          "+training_arguments.resume_from_checkpoint=" +
-              stop.checkpoint().string());
+          stop.signal_number(), stop.checkpoint(),
+          "to go on exactly where it stopped, give the same command with " +
+              assignment("+training_arguments.resume_from_checkpoint", stop.checkpoint().string()));
     }
+    try {
+      evaluate(val_loader, test_loader);
+    } catch (const Interrupted& stop) {
+      leave_untested(stop.signal_number());
+    }
+  }
+
+ private:
+  /// What follows training.
+  void evaluate(data::Loader& val_loader, data::Loader& test_loader) {
     load_best();
     print(trainer_->validate(*task_, val_loader));
     print(trainer_->test(*task_, test_loader));
@@ -146,7 +156,25 @@ class Unimodal {
     fmt::print("logits of {} rows: {}\n", logits.size(0), options_.predictions().string());
   }
 
- private:
+  /// Training is complete; what it made is kept. @throws Interrupted
+  [[noreturn]] void leave_untested(int signal_number) const {
+    fs::path kept = trainer_->checkpoint_directory() / "last.ckpt";
+    std::error_code error;
+    if (!fs::exists(kept, error)) {
+      kept = PretrainedCheckpoints::newest(arguments_.options().output_dir).value_or("");
+    }
+    if (kept.empty()) {
+      throw Interrupted::unsaved(signal_number,
+                                 "training is complete, but no checkpoint was kept to test: set "
+                                 "training_arguments.save_strategy, and train again");
+    }
+    throw Interrupted::with_remedy(
+        signal_number, kept,
+        "training is complete; to evaluate and predict, give the same "
+        "command with " +
+            assignment("+training_arguments.resume_from_checkpoint", kept.string()));
+  }
+
   void make_task() {
     config::Node model = options_.model.is_map() ? options_.model : config::Node::map();
     model.set("_target_", "polyphony.models.SequenceClassifier");

@@ -182,19 +182,32 @@ NamedTensors load_state_dict(const fs::path& checkpoint) {
   return tensors_of(part(tensor::load_archive(checkpoint), "state_dict", checkpoint));
 }
 
+namespace {
+
+/// What follows the writing of a checkpoint.
+void after_writing(Trainer& trainer, const fs::path& path) {
+  trainer.strategy().barrier("save_checkpoint");
+  if (!trainer.is_global_zero()) return;
+  for (const auto& logger : trainer.loggers()) logger->after_save_checkpoint(path);
+}
+
+}  // namespace
+
+void write_checkpoint(Trainer& trainer, const fs::path& path, const Value& checkpoint) {
+  if (trainer.is_global_zero()) tensor::save_archive(path, checkpoint);
+  after_writing(trainer, path);
+}
+
 void Trainer::save_checkpoint(const fs::path& path, Contents contents) {
   const Profiler::Action action(profiler_, "save_checkpoint");
-  if (path.extension() == ".safetensors") {
-    tensor::TensorMap weights;
-    for (const auto& [name, tensor] : task_->state()) weights.emplace(name, tensor);
-    if (is_global_zero()) tensor::save_safetensors(path, weights);
-  } else {
-    const Value checkpoint = dump_checkpoint(*this, contents);
-    if (is_global_zero()) tensor::save_archive(path, checkpoint);
+  if (path.extension() != ".safetensors") {
+    write_checkpoint(*this, path, dump_checkpoint(*this, contents));
+    return;
   }
-  strategy_->barrier("save_checkpoint");
-  if (!is_global_zero()) return;
-  for (const auto& logger : parts_.loggers) logger->after_save_checkpoint(path);
+  tensor::TensorMap weights;
+  for (const auto& [name, tensor] : task_->state()) weights.emplace(name, tensor);
+  if (is_global_zero()) tensor::save_safetensors(path, weights);
+  after_writing(*this, path);
 }
 
 }  // namespace polyphony::train

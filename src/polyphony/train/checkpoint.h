@@ -14,6 +14,10 @@ namespace polyphony::train {
 /// The running fit as Lightning's checkpoint, with all that an exact resume needs beside.
 tensor::Value dump_checkpoint(Trainer& trainer, Contents contents);
 
+/// Writes what `dump_checkpoint` gave, whole or not at all. Every process calls it, rank 0 writes.
+void write_checkpoint(Trainer& trainer, const std::filesystem::path& path,
+                      const tensor::Value& checkpoint);
+
 /// Weights and the callbacks' states, before the fit is set up.
 /// @throws DataError naming the file where it does not fit
 void restore_model_and_callbacks(Trainer& trainer, const tensor::Value& checkpoint,

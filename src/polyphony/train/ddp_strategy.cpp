@@ -53,7 +53,10 @@ tensor::Value unpack(const std::string& bytes, const std::string& source) {
 
 DdpStrategy::DdpStrategy(std::unique_ptr<dist::ProcessGroup> group,
                          dist::DataParallelOptions options)
-    : group_(std::move(group)), options_(options) {}
+    : group_(std::move(group)),
+      rank_(group_->rank()),
+      world_size_(group_->size()),
+      options_(options) {}
 
 DdpStrategy::~DdpStrategy() = default;
 
@@ -75,8 +78,14 @@ void DdpStrategy::setup(Task& task) {
 void DdpStrategy::teardown() { parallel_.reset(); }
 
 void DdpStrategy::fail(const std::exception& error) {
-  // All processes stop together by a signal: nobody is lost.
-  if (dynamic_cast<const Interrupted*>(&error) == nullptr) group_->fail(error.what());
+  if (!group_) return;
+  if (stopping_ && dynamic_cast<const Interrupted*>(&error) != nullptr) {
+    // All processes stop together by a signal: nobody is lost, and nobody waits for the others.
+    teardown();
+    group_.reset();
+    return;
+  }
+  group_->fail(error.what());
 }
 
 void DdpStrategy::share_buffers() {
@@ -124,7 +133,11 @@ bool DdpStrategy::decide(bool mine, bool all) {
 
 std::string DdpStrategy::broadcast(std::string text) { return group_->broadcast(text); }
 
-int DdpStrategy::agreed_signal(int mine) { return static_cast<int>(group_->max(mine)); }
+int DdpStrategy::agreed_signal(int mine) {
+  const int signal = signal_of_strength(static_cast<int>(group_->max(strength_of(mine))));
+  stopping_ = stopping_ || signal != 0;
+  return signal;
+}
 
 tensor::Value DdpStrategy::gather(tensor::Value mine) {
   tensor::Value all = tensor::Value::list();

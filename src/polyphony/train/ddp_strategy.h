@@ -14,8 +14,8 @@ class DdpStrategy : public Strategy {
   ~DdpStrategy() override;
 
   std::string name() const override { return "ddp"; }
-  int rank() const override { return group_->rank(); }
-  int world_size() const override { return group_->size(); }
+  int rank() const override { return rank_; }
+  int world_size() const override { return world_size_; }
 
   void setup(Task& task) override;
   void teardown() override;
@@ -38,7 +38,10 @@ class DdpStrategy : public Strategy {
   at::Tensor gather_rows(const at::Tensor& rows, const at::Tensor& index) override;
 
  private:
-  std::unique_ptr<dist::ProcessGroup> group_;
+  std::unique_ptr<dist::ProcessGroup> group_;  ///< null once all have stopped together
+  int rank_;
+  int world_size_;
+  bool stopping_ = false;  ///< all processes know of the signal
   dist::DataParallelOptions options_;
   std::unique_ptr<dist::DistributedDataParallel> parallel_;
   bool buffers_due_ = true;

@@ -6,6 +6,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/tensor/gradients.h>
 #include <polyphony/train/precision.h>
+#include <polyphony/train/stopping.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::train {
@@ -105,8 +106,9 @@ MetricValues run_evaluation(Trainer& trainer, data::Loader& loader, Stage stage,
   (task.*hooks.task_epoch_start)();
   loader.start(0);
   for (std::int64_t index = 0; index < batches; ++index) {
+    stop_evaluation_if_asked(trainer);
     std::optional<data::Batch> batch = loader.next();
-    if (!batch) break;
+    if (!batch) continue;  // another process has one batch more
     evaluate_batch(trainer, hooks, trainer.strategy().to_device(std::move(*batch)), index);
   }
   log.epoch_end_reached();
@@ -153,8 +155,9 @@ at::Tensor run_prediction(Trainer& trainer, data::Loader& loader, std::int64_t b
   std::vector<at::Tensor> rows;
   loader.start(0);
   for (std::int64_t index = 0; index < batches; ++index) {
+    stop_evaluation_if_asked(trainer);
     std::optional<data::Batch> next = loader.next();
-    if (!next) break;
+    if (!next) continue;  // another process has one batch more
     const data::Batch batch = trainer.strategy().to_device(std::move(*next));
     trainer.call("on_predict_batch_start", &Callback::on_predict_batch_start, batch, index);
     {

@@ -8,6 +8,7 @@
 #include <polyphony/base/signals.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/evaluation_loop.h>
+#include <polyphony/train/stopping.h>
 #include <polyphony/train/trainer.h>
 #include <polyphony/train/training_step.h>
 
@@ -77,6 +78,7 @@ void FitLoop::run(const at::Tensor& rng) {
   trainer_.call("on_train_start", &Callback::on_train_start);
   trainer_.task().on_train_start();
   if (rng.defined()) tensor::set_generator_state(rng);
+  if (!done()) stop_if_asked();
   while (!done()) run_epoch();
   trainer_.call("on_train_end", &Callback::on_train_end);
   trainer_.task().on_train_end();
@@ -90,7 +92,7 @@ void FitLoop::run_epoch() {
     while (!at(Point::kBatchStart) || !epoch_done()) {
       if (at(Point::kBatchStart)) train_batch();
       if (at(Point::kBatchEnd)) finish_batch();
-      if (at(Point::kValidationEnd) || validation_due()) validate();
+      if (at(Point::kValidationStart) || at(Point::kValidationEnd) || validation_due()) validate();
       next_batch();
     }
   }
@@ -152,7 +154,14 @@ void FitLoop::validate() {
     finish_evaluation(trainer_, Stage::kValidate);
     return;
   }
-  run_evaluation(trainer_, *val_, Stage::kValidate, trainer_.num_val_batches());
+  // A validation that is not ended is one that never began: the resumed run does it anew.
+  const BeforeEvaluation before(trainer_);
+  try {
+    run_evaluation(trainer_, *val_, Stage::kValidate, trainer_.num_val_batches());
+  } catch (const Interrupted& stop) {
+    progress_.point = Point::kValidationStart;
+    save_interrupted(trainer_, stop.signal_number(), &before);
+  }
 }
 
 void FitLoop::next_batch() {
@@ -215,10 +224,7 @@ void FitLoop::move_schedule(bool after_epoch, bool on_plateau) {
 
 void FitLoop::stop_if_asked() {
   const int signal_number = trainer_.strategy().agreed_signal(StopSignals::requested());
-  if (signal_number == 0) return;
-  const std::filesystem::path path = trainer_.checkpoint_directory() / "interrupted.ckpt";
-  trainer_.save_checkpoint(path);
-  throw Interrupted(signal_number, path);
+  if (signal_number != 0) save_interrupted(trainer_, signal_number);
 }
 
 }  // namespace polyphony::train

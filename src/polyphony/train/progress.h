@@ -34,6 +34,8 @@ enum class Point {
   kBatchEnd,       ///< in on_train_batch_end of batch `batch`
   kValidationEnd,  ///< in on_validation_end behind batch `batch`
   kEpochEnd,       ///< in on_train_epoch_end
+  // Numbers are kept in checkpoints: new ones come last.
+  kValidationStart,  ///< batch `batch` is done, and nothing of the validation that is due behind it
 };
 
 /// Everything that says how far a fit has come.

@@ -15,6 +15,7 @@
 #include <polyphony/train/evaluation_loop.h>
 #include <polyphony/train/fit_loop.h>
 #include <polyphony/train/precision.h>
+#include <polyphony/train/stopping.h>
 
 namespace polyphony::train {
 namespace fs = std::filesystem;
@@ -139,8 +140,14 @@ void Trainer::sanity_check(data::Loader& val) {
   const at::Tensor rng = tensor::generator_state();
   sanity_checking_ = true;
   log_->reset_metrics();
+  const BeforeEvaluation before(*this);
   call("on_sanity_check_start", &Callback::on_sanity_check_start);
-  run_evaluation(*this, val, Stage::kValidate, batches);
+  try {
+    run_evaluation(*this, val, Stage::kValidate, batches);
+  } catch (const Interrupted& stop) {
+    sanity_checking_ = false;
+    save_interrupted(*this, stop.signal_number(), &before);
+  }
   call("on_sanity_check_end", &Callback::on_sanity_check_end);
   log_->reset_metrics();
   sanity_checking_ = false;

@@ -45,7 +45,7 @@ class Trainer {
   Trainer& operator=(const Trainer&) = delete;
 
   /// @param val  null: no validation; @param resume  checkpoint to go on from; empty: begin anew
-  /// @throws Interrupted after SIGINT or SIGTERM, once the state is saved
+  /// @throws Interrupted once the state is saved, where a signal asked for a stop before the end
   /// @throws DataError where a loss is not finite, naming step and rows
   void fit(Task& task, data::Loader& train, data::Loader* val = nullptr,
            const std::filesystem::path& resume = {});

@@ -1,0 +1,75 @@
+#include <polyphony/pipeline/stoppable.h>
+
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <polyphony/base/signals.h>
+
+extern char** environ;
+
+namespace polyphony::pipeline {
+namespace {
+
+/// The name that scontrol knows this job by; "" outside Slurm.
+std::string slurm_job(const Environment& environment) {
+  const auto array = environment("SLURM_ARRAY_JOB_ID");
+  const auto task = environment("SLURM_ARRAY_TASK_ID");
+  if (array && task) return *array + "_" + *task;
+  return environment("SLURM_JOB_ID").value_or("");
+}
+
+/// Runs `scontrol requeue JOB`. @return why it failed; "" where it did not
+std::string call_scontrol(std::string job) {
+  std::string program = "scontrol";
+  std::string verb = "requeue";
+  char* arguments[] = {program.data(), verb.data(), job.data(), nullptr};
+  pid_t child = 0;
+  const int error = posix_spawnp(&child, "scontrol", nullptr, nullptr, arguments, environ);
+  if (error != 0) return std::strerror(error);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status)) return fmt::format("ended by signal {}", WTERMSIG(status));
+  return WEXITSTATUS(status) == 0 ? "" : fmt::format("exit code {}", WEXITSTATUS(status));
+}
+
+}  // namespace
+
+void requeue(const Environment& environment) {
+  const std::string asked = environment("POLYPHONY_REQUEUE").value_or("");
+  if (asked.empty() || asked == "0") return;
+  const std::string job = slurm_job(environment);
+  if (job.empty()) {
+    fmt::print(stderr, "warning: POLYPHONY_REQUEUE: this is no job of Slurm (no SLURM_JOB_ID)\n");
+    return;
+  }
+  const std::string failure = call_scontrol(job);
+  if (failure.empty()) {
+    fmt::print("job {} is back in Slurm's queue\n", job);
+  } else {
+    fmt::print(stderr,
+               "warning: `scontrol requeue {}` failed: {}\n  everything is saved: submit the job "
+               "again\n",
+               job, failure);
+  }
+}
+
+void stoppable(int rank, const std::function<void()>& work) {
+  StopSignals::until_exit();
+  try {
+    work();
+  } catch (const Interrupted& stop) {
+    if (rank == 0 && stop.signal_number() == SIGUSR1) requeue(process_environment());
+    throw;
+  }
+}
+
+}  // namespace polyphony::pipeline
