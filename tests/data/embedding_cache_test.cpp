@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <limits>
@@ -24,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 /// Embedding number n: [n % 7 + 1, 4] of numbers that are n's own.
@@ -329,6 +331,103 @@ TEST_F(EmbeddingCacheTest, AFileThatIsNoShardIsSetAside) {
   write_file(directory_ / "notes.safetensors", "this is no shard at all, only some text");
   EmbeddingCache cache(options());
   EXPECT_THAT(cache.complaints(), SizeIs(1));
+}
+
+TEST_F(EmbeddingCacheTest, WhatIsWholeInADamagedShardIsWrittenAnew) {
+  const fs::path shard = shard_of(0, 10);
+  std::fstream file(shard, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-3, std::ios::end);
+  file.put('\x5a');
+  file.close();
+  {
+    EmbeddingCache cache(options());
+    int lost = 0;
+    for (int n = 0; n < 10; ++n) lost += cache.find(key(n)) ? 0 : 1;
+    EXPECT_EQ(lost, 1);
+    ASSERT_THAT(cache.complaints(), SizeIs(1));
+    EXPECT_THAT(cache.complaints()[0], HasSubstr("1 of 10 embeddings are damaged"));
+    EXPECT_EQ(cache.complaints()[0].find('\n'), std::string::npos);  // told in one line
+    EXPECT_EQ(cache.take_complaints(), cache.complaints());
+    EXPECT_THAT(cache.take_complaints(), IsEmpty());
+  }
+  EmbeddingCache again(options());
+  int lost = 0;
+  for (int n = 0; n < 10; ++n) lost += again.find(key(n)) ? 0 : 1;
+  EXPECT_EQ(lost, 1);
+  EXPECT_THAT(again.complaints(), IsEmpty());
+}
+
+TEST_F(EmbeddingCacheTest, AShardThatIsCutWhileItIsReadIsNoCrash) {
+  const fs::path shard = shard_of(0, 10);
+  EmbeddingCache cache(options());
+  for (int n = 0; n < 10; ++n) expect_found(cache, n);
+  for (const std::uintmax_t size : {fs::file_size(shard) - 40, std::uintmax_t{5}}) {
+    fs::path there = fs::exists(shard) ? shard : *shards().begin();
+    fs::resize_file(there, std::min(size, fs::file_size(there)));
+    int lost = 0;
+    for (int n = 0; n < 10; ++n) {
+      const auto found = cache.find(key(n));
+      EXPECT_TRUE(!found || at::equal(*found, embedding(n))) << n;
+      lost += found ? 0 : 1;
+    }
+    EXPECT_GE(lost, 1);
+    for (int n = 0; n < 10; ++n) cache.put(key(n), embedding(n));
+    cache.flush();
+    for (int n = 0; n < 10; ++n) expect_found(cache, n);
+  }
+}
+
+TEST_F(EmbeddingCacheTest, WhatKilledWritersLeftIsClearedAwayOnOpening) {
+  shard_of(0, 3);
+  write_file(directory_ / "aa.safetensors.tmp-abcdef", "half a sha");
+  const EmbeddingCache cache(options());
+  EXPECT_FALSE(fs::exists(directory_ / "aa.safetensors.tmp-abcdef"));
+}
+
+/// In a process that may not write there: root may anywhere.
+template <class Work>
+void as_nobody(Work work) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    if (getuid() == 0 && setuid(65534) != 0) _exit(9);
+    work();
+    _exit(::testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(EmbeddingCacheTest, AReadOnlyCacheIsReadAndWhatItLacksStaysInMemory) {
+  const fs::path shard = shard_of(0, 5);
+  const fs::path damaged = shard_of(5, 8);
+  std::fstream file(damaged, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-1, std::ios::end);
+  file.put('\x5a');
+  file.close();
+  for (fs::path path = directory_; path != path.root_path(); path = path.parent_path()) {
+    fs::permissions(path, fs::perms::others_read | fs::perms::others_exec, fs::perm_options::add);
+  }
+  fs::permissions(directory_, fs::perms::owner_write, fs::perm_options::remove);
+  as_nobody([this] {
+    EmbeddingCacheOptions small = options();
+    small.shard_mb = 1e-4;
+    EmbeddingCache cache(small);
+    EXPECT_TRUE(cache.read_only());
+    for (int n = 0; n < 5; ++n) expect_found(cache, n);
+    EXPECT_THAT(cache.complaints(), IsEmpty());
+    for (int n = 20; n < 30; ++n) cache.put(key(n), embedding(n));
+    cache.flush();
+    for (int n = 20; n < 30; ++n) expect_found(cache, n);
+    ASSERT_THAT(cache.complaints(), SizeIs(1));
+    EXPECT_THAT(cache.complaints()[0], HasSubstr("cannot be written to"));
+    for (int n = 5; n < 8; ++n) cache.find(key(n));
+    EXPECT_THAT(cache.complaints(), SizeIs(2));
+    EXPECT_THAT(cache.complaints()[1], Not(HasSubstr("set aside")));
+  });
+  fs::permissions(directory_, fs::perms::owner_write, fs::perm_options::add);
+  EXPECT_TRUE(fs::exists(damaged));
+  EXPECT_THAT(shards(), SizeIs(2));
 }
 
 TEST_F(EmbeddingCacheTest, ADirectoryThatCannotBeWrittenIsAnError) {

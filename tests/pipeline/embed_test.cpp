@@ -1,7 +1,9 @@
 #include <polyphony/pipeline/embed.h>
 
 #include <filesystem>
+#include <fstream>
 
+#include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 #include <scratch.h>
 
@@ -67,6 +69,61 @@ TEST_F(Embedding, TwoProcessesComputeEveryRowWhicheverIsFirst) {
       EXPECT_EQ(item.at("text_hidden").size(1), 32) << "row " << row << ", first " << first;
     }
   }
+}
+
+/// Each row's hidden states.
+std::vector<at::Tensor> read_all(const data::Dataset& rows) {
+  std::vector<at::Tensor> all;
+  for (std::int64_t row = 0; row < rows.size(); ++row) {
+    const data::Item item = rows.get(row);
+    for (const char* name : {"audio_hidden", "text_hidden"}) all.push_back(item.at(name).clone());
+  }
+  return all;
+}
+
+void expect_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
+}
+
+TEST_F(Embedding, WhatIsDamagedIsComputedAgainWheneverItIsMissed) {
+  train::Strategy alone;
+  const auto shard = [this] {
+    for (const auto& file : fs::directory_iterator(root_ / "cache")) {
+      if (file.path().extension() == ".safetensors") return file.path();
+    }
+    return fs::path();
+  };
+  const auto damage = [&](std::uintmax_t from_end) {
+    std::fstream file(shard(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(-static_cast<std::streamoff>(from_end), std::ios::end);
+    const char byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(-static_cast<std::streamoff>(from_end), std::ios::end);
+    file.put(byte);
+  };
+  std::vector<at::Tensor> straight;
+  {
+    Embedder embedder(options(), alone);
+    straight = read_all(*embedder.embed(rows(), "train"));
+  }
+  // Before the run: the file is read, its header is whole.
+  damage(2);
+  {
+    Embedder embedder(options(), alone);
+    testing::internal::CaptureStderr();
+    const auto embedded = embedder.embed(rows(), "train");
+    expect_equal(read_all(*embedded), straight);
+    const std::string told = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(told, testing::HasSubstr("what is lost is computed again\n"));
+    EXPECT_EQ(told.find("warning: "), told.rfind("warning: ")) << told;  // once, in one line
+  }
+  // While it runs: cut short, gone, and gone as a whole.
+  Embedder embedder(options(), alone);
+  const auto embedded = embedder.embed(rows(), "train");
+  fs::resize_file(shard(), fs::file_size(shard()) / 2);
+  expect_equal(read_all(*embedded), straight);
+  fs::remove_all(root_ / "cache");
+  expect_equal(read_all(*embedded), straight);
 }
 
 }  // namespace

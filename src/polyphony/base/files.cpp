@@ -11,6 +11,7 @@
 
 #include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/leftovers.h>
 
 namespace polyphony {
 namespace fs = std::filesystem;
@@ -59,11 +60,12 @@ void write_file(const fs::path& path, std::string_view bytes) {
   const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code ignored;
   fs::create_directories(directory, ignored);
-  std::string temporary = path.string() + ".tmp-XXXXXX";
+  std::string temporary = temporary_beside(path);
   const Descriptor fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (fd.get() < 0) {
     fail("cannot create a file here", path, errno, "check that the directory can be written to");
   }
+  lock_temporary(fd.get());
   try {
     write_all(fd.get(), bytes, path);
     ::fchmod(fd.get(), 0644);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/leftovers.h>
 #include <polyphony/callbacks/checkpoint_name.h>
 #include <polyphony/callbacks/monitor.h>
 #include <polyphony/config/registry.h>
@@ -59,6 +60,7 @@ void ModelCheckpoint::setup(train::Trainer& trainer) {
   directory_ = options_.dirpath ? fs::weakly_canonical(*options_.dirpath).string()
                                 : trainer.checkpoint_directory().string();
   directory_ = trainer.strategy().broadcast(directory_);
+  if (trainer.is_global_zero()) remove_leftovers(directory_);
 }
 
 void ModelCheckpoint::on_train_start(train::Trainer&) { last_time_ = clock_(); }

@@ -12,6 +12,7 @@
 #include <ATen/ops/isfinite.h>
 #include <fmt/format.h>
 
+#include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 
@@ -26,23 +27,26 @@ constexpr double kGigabyte = 1e9;
 /// While it lives, no other process writes or evicts here.
 class DirectoryLock {
  public:
-  explicit DirectoryLock(const fs::path& directory)
+  enum class Wait { kYes, kNo };
+
+  explicit DirectoryLock(const fs::path& directory, Wait wait = Wait::kYes)
       : fd_(::open((directory / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+    const int how = wait == Wait::kYes ? LOCK_EX : LOCK_EX | LOCK_NB;
     int result = -1;
-    while (fd_ >= 0 && (result = ::flock(fd_, LOCK_EX)) != 0 && errno == EINTR) {
+    while (fd_.get() >= 0 && (result = ::flock(fd_.get(), how)) != 0 && errno == EINTR) {
     }
-    if (result == 0) return;
-    const std::string reason = std::strerror(errno);
-    if (fd_ >= 0) ::close(fd_);
-    throw IoError(fmt::format("{}: cannot lock the cache: {}", directory.string(), reason),
-                  "choose another embeddings.directory, on a local disk");
+    held_ = result == 0;
+    if (held_ || wait == Wait::kNo) return;
+    throw IoError(
+        fmt::format("{}: cannot lock the cache: {}", directory.string(), std::strerror(errno)),
+        "choose another embeddings.directory, on a local disk");
   }
-  ~DirectoryLock() { ::close(fd_); }
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
+  /// False where another process holds it and was not to be waited for.
+  bool held() const { return held_; }
 
  private:
-  int fd_;
+  Descriptor fd_;
+  bool held_ = false;
 };
 
 struct Listed {
@@ -77,6 +81,14 @@ void remove_unfinished(const fs::path& directory) {
   }
 }
 
+/// Whether the directory is there, and nobody may write into it: of another user, or on a disk that
+/// is mounted read-only.
+bool cannot_be_written(const fs::path& directory) {
+  std::error_code error;
+  return fs::is_directory(directory, error) &&
+         ::faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) != 0;
+}
+
 }  // namespace
 
 void EmbeddingCacheOptions::describe(config::Fields& f) {
@@ -105,7 +117,12 @@ EmbeddingCache::EmbeddingCache(EmbeddingCacheOptions options)
     : options_(std::move(options)),
       directory_(options_.directory.empty() ? default_embedding_directory()
                                             : fs::path(options_.directory)) {
-  make_directory(directory_);
+  read_only_ = cannot_be_written(directory_);
+  if (!read_only_) {
+    make_directory(directory_);
+    const DirectoryLock lock(directory_, DirectoryLock::Wait::kNo);
+    if (lock.held()) remove_unfinished(directory_);
+  }
   index_shards();
 }
 
@@ -138,11 +155,29 @@ void EmbeddingCache::add_shard(const fs::path& path) {
 
 void EmbeddingCache::set_aside(const std::string& shard, const std::string& why) {
   forget(shard);
-  std::error_code ignored;
-  fs::rename(directory_ / shard, directory_ / (shard + ".damaged"), ignored);
+  std::error_code error;
+  fs::rename(directory_ / shard, directory_ / (shard + ".damaged"), error);
+  const std::string where = error ? "" : fmt::format(" set aside as {}.damaged;", shard);
   complaints_.push_back(
-      fmt::format("{}\n  set aside as {}.damaged; its embeddings are computed again",
-                  why.substr(0, why.find('\n')), shard));
+      fmt::format("{};{} what is lost is computed again", why.substr(0, why.find('\n')), where));
+}
+
+/// Where an embedding of the shard is damaged, the others wait to be written anew and it is set
+/// aside. @return whether one is
+bool EmbeddingCache::rescue(const std::string& name, const EmbeddingShard& shard) {
+  std::vector<std::pair<std::string, at::Tensor>> whole;
+  std::size_t all = 0;
+  for (const auto& [key, place] : places_) {
+    if (place.shard != name) continue;
+    ++all;
+    auto embedding = shard.read(place.entry, EmbeddingShard::Check::kChecksum);
+    if (embedding) whole.emplace_back(key, std::move(*embedding));
+  }
+  if (whole.size() == all) return false;
+  set_aside(name, fmt::format("{}: {} of {} embeddings are damaged (checksum or length)",
+                              (directory_ / name).string(), all - whole.size(), all));
+  for (auto& [key, embedding] : whole) keep(key, std::move(embedding));
+  return true;
 }
 
 void EmbeddingCache::forget(const std::string& shard) {
@@ -185,21 +220,17 @@ std::optional<at::Tensor> EmbeddingCache::find(const std::string& key) {
     entry = place->entry;
     checked = place->checked;
   }
-  if (!checked) {
-    const bool intact = shard->intact(entry);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto place = places_.find(key);
-    if (!intact) {
-      if (place != places_.end()) {
-        const std::string name = place->second.shard;
-        set_aside(name, fmt::format("{}: an embedding's checksum is wrong",
-                                    (directory_ / name).string()));
-      }
-      return std::nullopt;
-    }
+  using Check = EmbeddingShard::Check;
+  const auto embedding = shard->read(entry, checked ? Check::kLength : Check::kChecksum);
+  if (embedding && checked) return embedding->to(at::kFloat);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto place = places_.find(key);
+  if (embedding) {
     if (place != places_.end()) place->second.checked = true;
+    return embedding->to(at::kFloat);
   }
-  return EmbeddingShard::view(std::move(shard), entry).to(at::kFloat);
+  if (place != places_.end()) rescue(std::string(place->second.shard), *shard);
+  return std::nullopt;
 }
 
 void EmbeddingCache::put(const std::string& key, const at::Tensor& embedding) {
@@ -211,11 +242,21 @@ void EmbeddingCache::put(const std::string& key, const at::Tensor& embedding) {
       options_.dtype == EmbeddingType::kFloat32 ? at::kFloat : at::kBFloat16;
   at::Tensor kept = embedding.detach().to(at::kCPU, type).contiguous().clone();
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (read_only_ && !std::exchange(told_read_only_, true)) {
+    complaints_.push_back(fmt::format(
+        "{}: cannot be written to: what is missing there is computed for this run alone",
+        directory_.string()));
+  }
+  keep(key, std::move(kept));
+  if (static_cast<double>(waiting_bytes_) >= options_.shard_mb * kMegabyte) flush_locked();
+}
+
+/// To be written with the next shard.
+void EmbeddingCache::keep(const std::string& key, at::Tensor embedding) {
   if (waiting_at_.contains(key)) return;
   waiting_at_[key] = waiting_.size();
-  waiting_bytes_ += kept.nbytes();
-  waiting_.emplace_back(key, std::move(kept));
-  if (static_cast<double>(waiting_bytes_) >= options_.shard_mb * kMegabyte) flush_locked();
+  waiting_bytes_ += embedding.nbytes();
+  waiting_.emplace_back(key, std::move(embedding));
 }
 
 void EmbeddingCache::flush() {
@@ -224,7 +265,7 @@ void EmbeddingCache::flush() {
 }
 
 void EmbeddingCache::flush_locked() {
-  if (waiting_.empty()) return;
+  if (waiting_.empty() || read_only_) return;
   const std::string bytes = encode_shard(waiting_);
   const std::uint64_t hash = xxh64(std::as_bytes(std::span(bytes)));
   const fs::path path = directory_ / fmt::format("{:016x}{}", hash, kSuffix);
@@ -279,20 +320,22 @@ std::size_t EmbeddingCache::verify() {
       forget(name);
       continue;
     }
-    const bool intact = std::all_of(places_.begin(), places_.end(), [&](const auto& item) {
-      return item.second.shard != name || shard->intact(item.second.entry);
-    });
-    if (intact) continue;
-    ++damaged;
-    set_aside(name,
-              fmt::format("{}: an embedding's checksum is wrong", (directory_ / name).string()));
+    damaged += rescue(name, *shard);
   }
+  flush_locked();
   return damaged;
 }
 
 std::vector<std::string> EmbeddingCache::complaints() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return complaints_;
+}
+
+std::vector<std::string> EmbeddingCache::take_complaints() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto first = complaints_.begin() + static_cast<std::ptrdiff_t>(complaints_taken_);
+  complaints_taken_ = complaints_.size();
+  return {first, complaints_.end()};
 }
 
 std::uintmax_t EmbeddingCache::size_on_disk() const {

@@ -39,11 +39,14 @@ std::filesystem::path default_embedding_directory();
 /// else: shards are written whole or not at all.
 ///
 /// Shards whose embeddings this object has found or written are in use until it is destroyed; no
-/// process evicts them. Damaged shards are set aside (NAME.damaged) and their embeddings are
-/// absent. All functions may be called from several threads.
+/// process evicts them. Damaged shards are set aside (NAME.damaged): what is damaged in them is
+/// absent, the rest is written anew. All functions may be called from several threads.
+///
+/// A directory that cannot be written to is read; what is put stays in memory, and is gone with
+/// this object.
 class EmbeddingCache {
  public:
-  /// @throws IoError where the directory cannot be made or written to
+  /// Clears away what killed writers left. @throws IoError where the directory cannot be made
   explicit EmbeddingCache(EmbeddingCacheOptions options);
   ~EmbeddingCache();
   EmbeddingCache(const EmbeddingCache&) = delete;
@@ -51,8 +54,8 @@ class EmbeddingCache {
 
   /// Whether an embedding is there, written or waiting to be; claims its shard.
   bool has(const std::string& key);
-  /// The embedding, float32 [positions, dims]: in place where it is kept as float32. Its checksum
-  /// is compared on the first reading. @return nothing where it is absent or damaged
+  /// The embedding, float32 [positions, dims]. Its checksum is compared on the first reading.
+  /// @return nothing where it is absent or damaged
   std::optional<at::Tensor> find(const std::string& key);
   /// Takes an embedding, [positions, dims] of floats; a full buffer is flushed.
   /// @throws DataError where it is not finite, or the cache is full of shards in use
@@ -66,8 +69,12 @@ class EmbeddingCache {
 
   const std::filesystem::path& directory() const { return directory_; }
   EmbeddingType dtype() const { return options_.dtype; }
-  /// Shards that were damaged, as messages.
+  bool read_only() const { return read_only_; }
+  /// What is to be told: shards that were damaged, and a directory that cannot be written to; a
+  /// line each.
   std::vector<std::string> complaints() const;
+  /// Those of them that nobody has taken yet.
+  std::vector<std::string> take_complaints();
   /// Bytes of all shards in the directory.
   std::uintmax_t size_on_disk() const;
 
@@ -82,12 +89,16 @@ class EmbeddingCache {
   void index_shards();
   void add_shard(const std::filesystem::path& path);
   void set_aside(const std::string& shard, const std::string& why);
+  bool rescue(const std::string& name, const EmbeddingShard& shard);
+  void keep(const std::string& key, at::Tensor embedding);
   void forget(const std::string& shard);
   void flush_locked();
   void make_room(std::uintmax_t bytes);
 
   EmbeddingCacheOptions options_;
   std::filesystem::path directory_;
+  bool read_only_ = false;
+  bool told_read_only_ = false;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Place> places_;
   std::map<std::string, bool> known_;  ///< shards by file name that were indexed
@@ -96,6 +107,7 @@ class EmbeddingCache {
   std::unordered_map<std::string, std::size_t> waiting_at_;
   std::size_t waiting_bytes_ = 0;
   std::vector<std::string> complaints_;
+  std::size_t complaints_taken_ = 0;
 };
 
 }  // namespace polyphony::data

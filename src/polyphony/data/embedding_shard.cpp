@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include <ATen/ops/from_blob.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -30,22 +29,6 @@ constexpr std::size_t kMostHeader = std::size_t{1} << 30;
                   "delete the file: what it held is computed again");
 }
 
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 std::uint64_t word_at(const std::byte* at) {
   std::uint64_t word = 0;
   std::memcpy(&word, at, sizeof word);
@@ -62,21 +45,29 @@ std::uint64_t mix(std::uint64_t lane, std::uint64_t word) {
   return std::rotl(lane + word * kPrime2, 31) * kPrime1;
 }
 
+/// Reads `count` bytes from place `at`. @return false where they are not all there
+bool read_at(int fd, void* into, std::size_t count, std::size_t at) {
+  auto* to = static_cast<char*>(into);
+  while (count > 0) {
+    const ssize_t n = ::pread(fd, to, count, static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    to += n;
+    at += static_cast<std::size_t>(n);
+    count -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
 /// The header's text. @throws DataError where the file is shorter than it says
 std::string read_header(int fd, const fs::path& path, std::size_t size) {
   std::uint64_t length = 0;
-  if (size < kLengthBytes || ::pread(fd, &length, kLengthBytes, 0) != kLengthBytes) {
+  if (size < kLengthBytes || !read_at(fd, &length, kLengthBytes, 0)) {
     damaged(path, "truncated: no header");
   }
   if (length > kMostHeader || length > size - kLengthBytes) damaged(path, "truncated header");
   std::string text(length, '\0');
-  std::size_t done = 0;
-  while (done < length) {
-    const ssize_t n =
-        ::pread(fd, text.data() + done, length - done, static_cast<off_t>(kLengthBytes + done));
-    if (n <= 0) damaged(path, "its header cannot be read");
-    done += static_cast<std::size_t>(n);
-  }
+  if (!read_at(fd, text.data(), length, kLengthBytes)) damaged(path, "its header cannot be read");
   return text;
 }
 
@@ -168,38 +159,29 @@ std::vector<ShardEntry> read_shard_entries(const fs::path& path) {
 }
 
 std::shared_ptr<EmbeddingShard> EmbeddingShard::open(const fs::path& path) {
-  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return nullptr;
-  struct stat status {};
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return nullptr;
+  const std::shared_ptr<EmbeddingShard> shard(new EmbeddingShard(fd));
   // Whoever evicts holds the exclusive lock; a file without a name is evicted already.
-  if (::flock(fd.get(), LOCK_SH) != 0 || ::fstat(fd.get(), &status) != 0 || status.st_nlink == 0) {
-    return nullptr;
+  int locked = -1;
+  while ((locked = ::flock(fd, LOCK_SH)) != 0 && errno == EINTR) {
   }
-  ::futimens(fd.get(), nullptr);  // the use that eviction goes by; a read-only cache keeps its own
-  const auto size = static_cast<std::size_t>(status.st_size);
-  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd.get(), 0);
-  if (data == MAP_FAILED) {
-    throw IoError(fmt::format("{}: cannot map: {}", path.string(), std::strerror(errno)),
-                  "raise the limits on memory and on mapped files (ulimit -v, vm.max_map_count)");
+  struct stat status {};
+  if (locked != 0 || ::fstat(fd, &status) != 0 || status.st_nlink == 0) return nullptr;
+  ::futimens(fd, nullptr);  // the use that eviction goes by; a read-only cache keeps its own
+  return shard;
+}
+
+EmbeddingShard::~EmbeddingShard() = default;
+
+std::optional<at::Tensor> EmbeddingShard::read(const ShardEntry& entry, Check check) const {
+  at::Tensor tensor = at::empty(entry.shape, entry.type);
+  if (!read_at(fd_.get(), tensor.data_ptr(), entry.bytes, entry.offset)) return std::nullopt;
+  if (check == Check::kChecksum) {
+    const auto* bytes = static_cast<const std::byte*>(tensor.data_ptr());
+    if (xxh64({bytes, entry.bytes}) != entry.checksum) return std::nullopt;
   }
-  return std::shared_ptr<EmbeddingShard>(
-      new EmbeddingShard(fd.release(), static_cast<std::byte*>(data), size));
-}
-
-EmbeddingShard::~EmbeddingShard() {
-  ::munmap(data_, size_);
-  ::close(fd_);  // and with it the lock
-}
-
-bool EmbeddingShard::intact(const ShardEntry& entry) const {
-  if (entry.offset + entry.bytes > size_) return false;
-  return xxh64({data_ + entry.offset, entry.bytes}) == entry.checksum;
-}
-
-at::Tensor EmbeddingShard::view(std::shared_ptr<EmbeddingShard> shard, const ShardEntry& entry) {
-  void* data = shard->data_ + entry.offset;
-  return at::from_blob(
-      data, entry.shape, [shard](void*) {}, at::TensorOptions().dtype(entry.type));
+  return tensor;
 }
 
 std::string encode_shard(std::span<const std::pair<std::string, at::Tensor>> items) {

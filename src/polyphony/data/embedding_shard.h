@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+
+#include <polyphony/base/descriptor.h>
 
 namespace polyphony::data {
 
@@ -30,27 +33,25 @@ struct ShardEntry {
 /// @throws IoError where it cannot be read; DataError where it is truncated or no shard
 std::vector<ShardEntry> read_shard_entries(const std::filesystem::path& path);
 
-/// A file of embeddings in memory, which nobody evicts while it lives: it holds a shared flock.
+/// An open file of embeddings, which nobody evicts while it lives: it holds a shared flock.
 class EmbeddingShard {
  public:
-  /// Maps the file and notes the time of this use. @return null where another process evicted it
+  /// Opens the file and notes the time of this use. @return null where another process evicted it
   static std::shared_ptr<EmbeddingShard> open(const std::filesystem::path& path);
   ~EmbeddingShard();
   EmbeddingShard(const EmbeddingShard&) = delete;
   EmbeddingShard& operator=(const EmbeddingShard&) = delete;
 
-  /// Whether the bytes of an entry are those that were written.
-  bool intact(const ShardEntry& entry) const;
-  /// The embedding in place, [positions, dims]; it keeps the shard mapped. Writing into it changes
-  /// this process's view only.
-  static at::Tensor view(std::shared_ptr<EmbeddingShard> shard, const ShardEntry& entry);
+  /// An embedding as it is kept, [positions, dims]. It is read, not mapped: a file that somebody
+  /// cuts short meanwhile is no crash.
+  /// @return nullopt where not all of it is there, or (kChecksum) its bytes are not those written
+  enum class Check { kLength, kChecksum };
+  std::optional<at::Tensor> read(const ShardEntry& entry, Check check) const;
 
  private:
-  EmbeddingShard(int fd, std::byte* data, std::size_t size) : fd_(fd), data_(data), size_(size) {}
+  explicit EmbeddingShard(int fd) : fd_(fd) {}
 
-  int fd_;
-  std::byte* data_;
-  std::size_t size_;
+  Descriptor fd_;
 };
 
 /// A shard as bytes: a .safetensors file whose `__metadata__` holds a checksum a tensor.

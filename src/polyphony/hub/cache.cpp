@@ -1,7 +1,5 @@
 #include <polyphony/hub/cache.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -12,6 +10,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/leftovers.h>
 
 namespace polyphony::hub {
 namespace {
@@ -97,7 +96,8 @@ void ModelCache::link(const std::string& commit, const std::string& file,
   const fs::path target = blob(etag).lexically_relative(path.parent_path());
   // A link beside it, then renamed: another process sees the old one or the new one.
   static std::atomic<unsigned> serial{0};
-  const fs::path fresh = fmt::format("{}.tmp-{}-{}", path.string(), ::getpid(), serial++);
+  remove_leftovers(path.parent_path());
+  const fs::path fresh = temporary_beside(path, fmt::format("{:06}", serial++ % 1'000'000));
   std::error_code error;
   fs::remove(fresh, error);
   fs::create_symlink(target, fresh, error);

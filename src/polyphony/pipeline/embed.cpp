@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_set>
+#include <utility>
 
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/zeros.h>
@@ -106,6 +107,12 @@ void for_all(std::int64_t n, const std::function<void(std::int64_t)>& work) {
   if (error) std::rethrow_exception(error);
 }
 
+void show_complaints(data::EmbeddingCache& cache) {
+  for (const std::string& text : cache.take_complaints()) {
+    fmt::print(stderr, "warning: {}\n", text);
+  }
+}
+
 /// The encoder inputs of some rows, one at a time.
 class Inputs : public data::Dataset {
  public:
@@ -169,27 +176,50 @@ struct Embedder::Frozen {
   }
 };
 
+/// Computes what the cache has lost since, in whichever thread misses it; one at a time.
+struct Embedder::Lost {
+  std::shared_ptr<data::EmbeddingCache> cache;
+  std::int64_t layer = 0;
+  std::vector<data::FrozenInput> inputs;
+  std::vector<std::shared_ptr<const Frozen>> encoders;  ///< of each input
+  std::vector<data::EmbeddedInput> keys;                ///< of each input
+  std::mutex mutex;
+  bool told = false;  ///< that the cache cannot be written to
+
+  at::Tensor compute(const data::Embeddable& rows, std::size_t input, std::int64_t row) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    const std::string& key = keys[input].keys[static_cast<std::size_t>(row)];
+    if (auto found = cache->find(key)) return *found;  // another thread's work
+    show_complaints(*cache);
+    const at::Tensor values = rows.encoder_input(inputs[input], row).unsqueeze(0);
+    const at::Tensor embedding = encoders[input]->encode(values, inputs[input].max_length, layer);
+    try {
+      cache->put(key, embedding);
+    } catch (const Error& error) {
+      const auto kept = cache->find(key);
+      if (!kept) throw;
+      // In memory, but not on the disk: no reason to end a run.
+      if (!std::exchange(told, true)) fmt::print(stderr, "warning: {}\n", error.what());
+      return *kept;
+    }
+    return cache->find(key).value_or(embedding);
+  }
+};
+
 Embedder::Embedder(EmbeddingsOptions options, train::Strategy& strategy)
     : options_(std::move(options)),
       strategy_(strategy),
       cache_(std::make_shared<data::EmbeddingCache>(options_)) {
   if (options_.verify && strategy_.is_global_zero()) cache_->verify();
-  complain();
+  show_complaints(*cache_);
 }
 
 Embedder::~Embedder() = default;
 
-void Embedder::complain() {
-  const std::vector<std::string> complaints = cache_->complaints();
-  for (; complaints_shown_ < complaints.size(); ++complaints_shown_) {
-    fmt::print(stderr, "warning: {}\n", complaints[complaints_shown_]);
-  }
-}
-
 Embedder::Frozen& Embedder::encoder(const std::string& pretrained_model) {
-  std::unique_ptr<Frozen>& frozen = encoders_[pretrained_model];
+  std::shared_ptr<Frozen>& frozen = encoders_[pretrained_model];
   if (!frozen) {
-    frozen = std::make_unique<Frozen>(pretrained_model);
+    frozen = std::make_shared<Frozen>(pretrained_model);
     if (options_.layer > frozen->network.layers()) {
       throw ConfigError(fmt::format("embeddings.layer: {}, but {} has {} layers", options_.layer,
                                     pretrained_model, frozen->network.layers()),
@@ -234,8 +264,13 @@ std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::
     if (!seen.insert(keys[row]).second || turn != strategy_.rank()) continue;
     if (!cache_->has(keys[row])) mine.push_back(static_cast<std::int64_t>(row));
   }
-  complain();
+  show_complaints(*cache_);
   if (mine.empty()) return 0;
+  if (must_store_ && cache_->read_only()) {
+    throw IoError(fmt::format("{}: the embedding cache cannot be written to, and lacks {} of {}",
+                              cache_->directory().string(), mine.size(), name),
+                  "mend its permissions, or choose another embeddings.directory");
+  }
   const Frozen& frozen = encoder(input.pretrained_model);
   const Inputs inputs(rows, input, mine);
   data::LoaderOptions loading;
@@ -262,6 +297,7 @@ std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::
   }
   progress.finish();
   cache_->flush();
+  show_complaints(*cache_);
   return mine.size();
 }
 
@@ -295,7 +331,20 @@ std::unique_ptr<data::Dataset> Embedder::embed(std::unique_ptr<data::Dataset> ro
     }
     inputs.push_back({input.output, std::move(keys)});
   }
-  return std::make_unique<data::EmbeddedRows>(std::move(rows), cache_, std::move(inputs));
+  const auto lost = std::make_shared<Lost>();
+  lost->cache = cache_;
+  lost->layer = options_.layer;
+  lost->inputs = frozen;
+  lost->keys = inputs;
+  for (const data::FrozenInput& input : frozen) {
+    encoder(input.pretrained_model);
+    lost->encoders.push_back(encoders_[input.pretrained_model]);
+  }
+  return std::make_unique<data::EmbeddedRows>(
+      std::move(rows), cache_, std::move(inputs),
+      [lost](const data::Embeddable& all, std::size_t input, std::int64_t row) {
+        return lost->compute(all, input, row);
+      });
 }
 
 }  // namespace polyphony::pipeline

@@ -38,26 +38,29 @@ class Embedder {
   /// are.
   /// @param name  of the split, for messages
   /// @throws DataError naming the row that cannot be embedded
+  /// What the cache loses later (a damaged file) is computed when it is read.
   /// @throws Interrupted where a signal asks for a stop; what is computed is kept
   std::unique_ptr<data::Dataset> embed(std::unique_ptr<data::Dataset> rows,
                                        const std::string& name);
+  /// From now on what is computed has to be kept: a cache that cannot be written to is an error.
+  void must_store() { must_store_ = true; }
 
  private:
   struct Frozen;
+  struct Lost;
   Frozen& encoder(const std::string& pretrained_model);
   std::vector<std::string> keys_of(const data::Embeddable& rows, std::int64_t size,
                                    const data::FrozenInput& input);
   /// Computes this process's share of what is missing. @return how many those were
   std::size_t compute_missing(const data::Embeddable& rows, const data::FrozenInput& input,
                               const std::vector<std::string>& keys, const std::string& name);
-  void complain();
   void stop_if_asked();
 
   EmbeddingsOptions options_;
   train::Strategy& strategy_;
   std::shared_ptr<data::EmbeddingCache> cache_;
-  std::map<std::string, std::unique_ptr<Frozen>> encoders_;
-  std::size_t complaints_shown_ = 0;
+  std::map<std::string, std::shared_ptr<Frozen>> encoders_;
+  bool must_store_ = false;
 };
 
 /// `polyphony embed`: fills the cache with the embeddings of every split of a dataset.

@@ -31,6 +31,7 @@ void embed_all(const EmbedOptions& options, train::Strategy& strategy) {
   tensor::set_up_compute(options.num_threads, tensor::Determinism::kOn);
   if (strategy.is_global_zero()) fmt::print("{}\n", tensor::describe_compute());
   Embedder embedder(options.embeddings, strategy);
+  embedder.must_store();
   for (const std::string& stage : options.data.stages()) {
     auto rows = options.data.rows(stage);
     const auto* source = dynamic_cast<const data::Embeddable*>(rows.get());

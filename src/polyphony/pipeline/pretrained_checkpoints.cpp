@@ -1,13 +1,18 @@
 #include <polyphony/pipeline/pretrained_checkpoints.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/leftovers.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::pipeline {
@@ -17,6 +22,36 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 constexpr std::string_view kPrefix = "checkpoint-";
+constexpr std::string_view kUnfinished = ".unfinished";
+
+/// The folder of a checkpoint while it is written: locked, so that others see that it is.
+class UnfinishedFolder {
+ public:
+  /// Begins anew where a killed process left one.
+  explicit UnfinishedFolder(const fs::path& path) {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+    make_directory(path);
+    lock_.emplace(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (lock_->get() >= 0) lock_temporary(lock_->get());
+  }
+
+ private:
+  std::optional<Descriptor> lock_;
+};
+
+/// Removes those that killed processes left.
+void remove_unfinished(const fs::path& output_dir) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(output_dir, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix) || !name.ends_with(kUnfinished)) continue;
+    const Descriptor folder(::open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.get() < 0 || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    std::error_code ignored;
+    fs::remove_all(entry.path(), ignored);
+  }
+}
 
 /// The step of "checkpoint-STEP"; nullopt for another name.
 std::optional<std::int64_t> step_of(const fs::path& folder) {
@@ -42,6 +77,10 @@ double epochs_done(const train::Trainer& trainer) {
 PretrainedCheckpoints::PretrainedCheckpoints(const train::TrainingArguments& arguments,
                                              std::int64_t total_steps, SaveModel save_model)
     : arguments_(arguments), total_steps_(total_steps), save_model_(std::move(save_model)) {}
+
+void PretrainedCheckpoints::setup(train::Trainer& trainer) {
+  if (trainer.is_global_zero()) remove_unfinished(arguments_.options().output_dir);
+}
 
 void PretrainedCheckpoints::log(train::Trainer& trainer, train::MetricValues values) {
   Json line = {{"epoch", epochs_done(trainer)}};
@@ -133,11 +172,11 @@ void PretrainedCheckpoints::save(train::Trainer& trainer) {
   folders_.push_back(folder.string());
   rotate();
   // Written beside its place and moved there whole.
-  const fs::path unfinished = folder.string() + ".unfinished";
+  const fs::path unfinished = folder.string() + std::string(kUnfinished);
   std::error_code ignored;
+  std::optional<UnfinishedFolder> writing;
   if (trainer.is_global_zero()) {
-    fs::remove_all(unfinished, ignored);
-    make_directory(unfinished);
+    writing.emplace(unfinished);
     save_model_(unfinished);
     write_file(unfinished / "trainer_state.json", trainer_state(trainer));
   }

@@ -23,6 +23,7 @@ class PretrainedCheckpoints : public train::Callback {
   PretrainedCheckpoints(const train::TrainingArguments& arguments, std::int64_t total_steps,
                         SaveModel save_model);
 
+  void setup(train::Trainer& trainer) override;
   void on_train_batch_end(train::Trainer& trainer, double loss, std::int64_t index) override;
   void on_validation_end(train::Trainer& trainer) override;
   void on_train_epoch_end(train::Trainer& trainer) override;

@@ -6,6 +6,7 @@
 #include <torch/version.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/leftovers.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/config/compat.h>
 #include <polyphony/config/dump.h>
@@ -115,6 +116,7 @@ std::vector<std::unique_ptr<record::Sink>> Recording::open_sinks(const record::R
 }
 
 void Recording::begin(const Request& request, const config::Node& config) {
+  remove_leftovers(directory_.path(), Depth::kAllBelow);
   store_.emplace(record::default_store_path());
   const record::RunInfo info = describe(request, config);
   run_ = store_->begin(info);

@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/anomaly_mode.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/leftovers.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/tensor/archive.h>
 #include <polyphony/tensor/seed.h>
@@ -107,6 +108,10 @@ void Trainer::fit(Task& task, data::Loader& train, data::Loader* val, const fs::
   const StopSignals signals;
   const Anomalies anomalies(options_.detect_anomaly);
   run(task, [&] {
+    if (is_global_zero()) {
+      remove_leftovers(checkpoint_directory());
+      if (!resume.empty()) remove_leftovers(resume.parent_path());
+    }
     begin_fit(task, train, val);
     tensor::Value checkpoint;
     if (!resume.empty()) {
