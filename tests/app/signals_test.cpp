@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <thread>
 #include <utility>
@@ -17,6 +18,7 @@
 #include <gmock/gmock.h>
 
 #include <polyphony/base/files.h>
+#include <polyphony/base/leftovers.h>
 #include <polyphony/record/store.h>
 
 #include "app/program.h"
@@ -371,10 +373,30 @@ TEST_F(Signals, SlurmsWarningPutsTheJobBackIntoTheQueueWhereAsked) {
     go();
     const Finished ended = stopped.finish(pid);
     EXPECT_EQ(ended.exit_code, 138) << ended.err;
+    // The signal went to the whole group, and what carries the console's output has outlived it.
+    EXPECT_THAT(ended.err, HasSubstr("everything is saved"));
+    EXPECT_THAT(read_file(folder_ / name / "console.log"), HasSubstr("run "));
     EXPECT_TRUE(fs::exists(folder_ / name / "checkpoints/interrupted.ckpt"));
     ASSERT_EQ(fs::exists(folder_ / "requeued"), asked);
   }
   EXPECT_EQ(read_file(folder_ / "requeued"), "requeue 4711\n");
+}
+
+TEST_F(Signals, WhatAKilledRunLeftIsClearedAwayWhenItIsGoneOnWith) {
+  const fs::path checkpoints = folder_ / "first/checkpoints";
+  const Finished first = program("first", 1).run();
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  // As a process that is gone would have named it, and one that lives.
+  const std::string mine = temporary_beside(checkpoints / "last.ckpt", "abcdef");
+  std::string dead = mine;
+  const std::string place = "-" + std::to_string(getpid()) + "-";
+  dead.replace(dead.rfind(place), place.size(), "-4194305-");  // above the kernel's largest
+  for (const std::string& name : {mine, dead}) std::ofstream(name) << "half";
+  const Finished second =
+      program("second", 1, {"epochs=3", "ckpt_path=" + (checkpoints / "last.ckpt").string()}).run();
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_FALSE(fs::exists(dead));
+  EXPECT_TRUE(fs::exists(mine));
 }
 
 TEST_F(Signals, OfASweepStopTheRunningJobAndAreNotMissed) {

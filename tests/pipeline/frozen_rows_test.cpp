@@ -85,16 +85,29 @@ class FrozenRows : public testing::Test {
     write_file(base_ / "task/fusion_of_states.yaml", std::string_view(kTask));
   }
 
-  Finished train(const std::string& run) const {
+  /// @param before  words of a program that is to start it
+  Finished train(const std::string& run, std::vector<std::string> before = {}) const {
     Program program;
-    program.command = {POLYPHONY_BINARY,       "train",
-                       "--config-path",        std::string(POLYPHONY_SOURCE_DIR) + "/configs",
-                       "--config-dir",         base_.string(),
-                       "experiment=frozen",    "num_threads=1",
-                       "hydra.run.dir=" + run, "embeddings.directory=cache"};
+    program.command = std::move(before);
+    program.command.insert(
+        program.command.end(),
+        {POLYPHONY_BINARY, "train", "--config-path", std::string(POLYPHONY_SOURCE_DIR) + "/configs",
+         "--config-dir", base_.string(), "experiment=frozen", "num_threads=1",
+         "hydra.run.dir=" + run, "embeddings.directory=cache"});
     program.directory = base_;
     program.environment = {{"POLYPHONY_STORE", (base_ / "runs.db").string()}};
     return program.run();
+  }
+
+  std::vector<fs::path> shards() const {
+    std::vector<fs::path> paths;
+    for (const auto& file : fs::directory_iterator(base_ / "cache")) {
+      if (file.path().extension() == ".safetensors") paths.push_back(file.path());
+    }
+    return paths;
+  }
+  std::vector<float> logits(const std::string& run) const {
+    return load_npy(base_ / run / "predictions/test.npy").values;
   }
 
   fs::path base_ = scratch_directory() / "frozen";
@@ -113,6 +126,47 @@ TEST_F(FrozenRows, AreEmbeddedOnceAndTrainedOn) {
   EXPECT_EQ(logits.shape, (std::vector<std::int64_t>{4, 3}));
   EXPECT_EQ(logits.values, load_npy(base_ / "second/predictions/test.npy").values);
   EXPECT_EQ(read_csv(base_ / "first/predictions/test.csv").header.back(), "prediction");
+}
+
+TEST_F(FrozenRows, AChangedByteInTheirCacheIsComputedAgain) {
+  ASSERT_EQ(train("first").exit_code, 0);
+  for (const fs::path& shard : shards()) {
+    std::string bytes = read_file(shard);
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    write_file(shard, std::string_view(bytes));
+  }
+  const Finished second = train("second");
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_THAT(second.err, HasSubstr("what is lost is computed again\n"));
+  EXPECT_EQ(logits("second"), logits("first"));
+  const Finished third = train("third");
+  ASSERT_EQ(third.exit_code, 0) << third.err;
+  EXPECT_THAT(third.err, testing::Not(HasSubstr("warning: ")));
+  EXPECT_EQ(logits("third"), logits("first"));
+}
+
+TEST_F(FrozenRows, ACacheThatCanOnlyBeReadIsRead) {
+  ASSERT_EQ(train("first").exit_code, 0);
+  fs::remove(shards().front());
+  const std::size_t left = shards().size();
+  // Read-only for root, too.
+  const std::vector<std::string> mounted = {
+      "unshare",
+      "--mount",
+      "sh",
+      "-c",
+      "mount --bind cache cache && mount -o remount,bind,ro cache && exec \"$@\" || exit 77",
+      "sh"};
+  std::vector<std::string> probe = mounted;
+  probe.emplace_back("true");
+  if (Program{probe, base_}.run().exit_code != 0) GTEST_SKIP() << "nothing can be mounted here";
+  const Finished second = train("second", mounted);
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  constexpr std::string_view kTold = "cannot be written to: what is missing there is computed";
+  EXPECT_NE(second.err.find(kTold), std::string::npos) << second.err;
+  EXPECT_EQ(second.err.find(kTold), second.err.rfind(kTold)) << second.err;
+  EXPECT_EQ(logits("second"), logits("first"));
+  EXPECT_EQ(shards().size(), left);
 }
 
 }  // namespace

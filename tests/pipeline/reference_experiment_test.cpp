@@ -162,6 +162,7 @@ TEST_F(ReferenceExperimentSlow, AFineTuningGoesOnFromItsCheckpointToTheSameWeigh
   };
   const tensor::TensorMap whole = weights("6");
   fs::remove_all(connected("checkpoints/text/checkpoint-6"));
+  fs::create_directories(connected("checkpoints/text/checkpoint-9.unfinished"));  // of a kill
   std::vector<std::string> resumed = steps;
   resumed.push_back("+training_arguments.resume_from_checkpoint=true");
   const Finished second = unimodal("text", resumed);
@@ -169,6 +170,7 @@ TEST_F(ReferenceExperimentSlow, AFineTuningGoesOnFromItsCheckpointToTheSameWeigh
   const tensor::TensorMap again = weights("6");
   ASSERT_EQ(again.size(), whole.size());
   for (const auto& [name, tensor] : whole) EXPECT_TRUE(tensor.equal(again.at(name))) << name;
+  EXPECT_FALSE(fs::exists(connected("checkpoints/text/checkpoint-9.unfinished")));
 }
 
 TEST_F(ReferenceExperimentSlow, TheTextsOfKemdy19AreFineTunedOn) {

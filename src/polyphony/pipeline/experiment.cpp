@@ -138,7 +138,7 @@ class Experiment {
   }
 
   void train() {
-    stop_if_requested();  // what precedes may have taken long: weights that were downloaded
+    stop_if_asked(trainer_.strategy());
     const data::Dataset& train_rows = rows_of(options_.split.train);
     const data::Dataset& val_rows = rows_of(options_.split.val);
     require_labels(train_rows, options_.split.train);

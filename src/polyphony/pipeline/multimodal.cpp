@@ -22,6 +22,7 @@
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/reference_tree.h>
 #include <polyphony/pipeline/run_monitor.h>
+#include <polyphony/pipeline/stoppable.h>
 #include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/checkpoint.h>
@@ -207,7 +208,7 @@ class Multimodal {
   }
 
   void train() {
-    stop_if_requested();  // what precedes may have taken long
+    stop_if_asked(trainer_.strategy());
     const auto rows = rows_of("train");
     const auto val_rows = rows_of("val");
     task_->setup(*rows);

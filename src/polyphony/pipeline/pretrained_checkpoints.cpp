@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -39,6 +40,21 @@ class UnfinishedFolder {
  private:
   std::optional<Descriptor> lock_;
 };
+
+/// Renames the folder, whole in its place at every moment; the old one of that name goes.
+void put_in_place(const fs::path& unfinished, const fs::path& folder) {
+  std::error_code ignored;
+  const bool exchanged =
+      ::renameat2(AT_FDCWD, unfinished.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0;
+  fs::remove_all(exchanged ? unfinished : folder, ignored);
+  if (exchanged) return;
+  std::error_code error;  // there is no old one, or the file system cannot exchange
+  fs::rename(unfinished, folder, error);
+  if (!error) return;
+  throw IoError(
+      fmt::format("{}: cannot put the checkpoint in place: {}", folder.string(), error.message()),
+      "check that the folder can be written to");
+}
 
 /// Removes those that killed processes left.
 void remove_unfinished(const fs::path& output_dir) {
@@ -183,15 +199,7 @@ void PretrainedCheckpoints::save(train::Trainer& trainer) {
   trainer.strategy().barrier("checkpoint folder");
   trainer.save_checkpoint(unfinished / "trainer.ckpt");
   trainer.strategy().barrier("checkpoint written");
-  if (!trainer.is_global_zero()) return;
-  fs::remove_all(folder, ignored);
-  std::error_code error;
-  fs::rename(unfinished, folder, error);
-  if (error) {
-    throw IoError(
-        fmt::format("{}: cannot put the checkpoint in place: {}", folder.string(), error.message()),
-        "check that the folder can be written to");
-  }
+  if (trainer.is_global_zero()) put_in_place(unfinished, folder);
 }
 
 void PretrainedCheckpoints::rotate() {

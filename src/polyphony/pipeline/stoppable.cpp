@@ -62,6 +62,11 @@ void requeue(const Environment& environment) {
   }
 }
 
+void stop_if_asked(train::Strategy& strategy) {
+  const int number = strategy.agreed_signal(StopSignals::requested());
+  if (number != 0) throw Interrupted::unsaved(number);
+}
+
 void stoppable(int rank, const std::function<void()>& work) {
   StopSignals::until_exit();
   try {

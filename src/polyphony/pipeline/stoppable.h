@@ -3,6 +3,7 @@
 #include <functional>
 
 #include <polyphony/base/environment.h>
+#include <polyphony/train/strategy.h>
 
 namespace polyphony::pipeline {
 
@@ -11,6 +12,10 @@ namespace polyphony::pipeline {
 /// into the queue, if that was asked for (requeue).
 /// @param rank  of this process among those of the run
 void stoppable(int rank, const std::function<void()>& work);
+
+/// Before training: what precedes may have taken long, such as a download. Every process calls it.
+/// @throws Interrupted where one of them was asked to stop; there is nothing to save yet
+void stop_if_asked(train::Strategy& strategy);
 
 /// `scontrol requeue` of the Slurm job that this is, where POLYPHONY_REQUEUE=1 asks for it; says
 /// what came of it.

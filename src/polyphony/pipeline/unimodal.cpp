@@ -16,6 +16,7 @@
 #include <polyphony/pipeline/reference_tree.h>
 #include <polyphony/pipeline/report_to.h>
 #include <polyphony/pipeline/run_monitor.h>
+#include <polyphony/pipeline/stoppable.h>
 #include <polyphony/tasks/sequence_classification.h>
 #include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/safetensors.h>
@@ -119,7 +120,7 @@ class Unimodal {
   }
 
   void run() {
-    stop_if_requested();  // what precedes may have taken long: weights that were downloaded
+    stop_if_asked(*strategy_);
     const auto train_rows = options_.data.rows("train");
     const auto val_rows = options_.data.rows("val");
     const auto test_rows = options_.data.rows("test");

@@ -16,6 +16,7 @@
 #include <iostream>
 #include <thread>
 
+#include <polyphony/base/signals.h>
 #include <polyphony/base/terminal.h>
 #include <polyphony/record/host.h>
 
@@ -45,12 +46,13 @@ pid_t start_tee(int input, int output, const std::string& file) {
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  // Whatever ends the run (Ctrl-C, a batch system's SIGTERM to the whole group), tee stays until
+  // Whatever stops the run (Ctrl-C, a batch system's signal to the whole group), tee stays until
   // the run has said its last: it ends with the pipe. -p: a reader that goes away does not end the
   // file.
   sigset_t kept_off;
   sigemptyset(&kept_off);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&kept_off, signal);
+  for (const int signal : kStopSignals) sigaddset(&kept_off, signal);
+  sigaddset(&kept_off, SIGQUIT);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setsigmask(&attributes, &kept_off);
