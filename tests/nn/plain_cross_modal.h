@@ -14,6 +14,11 @@
 
 namespace polyphony::nn {
 
+/// ReLU that cuts at a share of its largest input, a little above or below 0.
+inline at::Tensor relu(const at::Tensor& x, double cut) {
+  return at::where(x > x.detach().abs().max() * cut, x, at::zeros_like(x));
+}
+
 class PlainCrossModal {
  public:
   /// Parameters of the same names are read from `network`, as tensors that are leaves of their own.
@@ -35,12 +40,13 @@ class PlainCrossModal {
       x = norm(block, x);
       x = x + attend(block + "attn.", x, norm(block, embedded_key), padding);
       x = norm(wide, x);
-      x = x + linear(wide + "feed_forward2", at::relu(linear(wide + "feed_forward1", x)));
+      x = x + linear(wide + "feed_forward2", relu(linear(wide + "feed_forward1", x), cut_));
     }
     return x;
   }
 
   std::map<std::string, at::Tensor>& parameters() { return parameters_; }
+  void cut_relu_at(double share) { cut_ = share; }
 
  private:
   at::Tensor embed(const at::Tensor& x) const {
@@ -83,6 +89,7 @@ class PlainCrossModal {
   }
 
   CrossModalTransformerOptions options_;
+  double cut_ = 0;
   std::map<std::string, at::Tensor> parameters_;
 };
 

@@ -14,8 +14,10 @@ struct AdamStep {
   float keep;           ///< what is left of a weight after decoupled decay
   float beta1;
   float beta2;
-  float rate;  ///< lr / (1 - beta1^t)
-  float root;  ///< sqrt(1 - beta2^t)
+  float share1;  ///< 1 - beta1; rounded once, as torch does: 1 - 0.999F is 1.3e-5 off
+  float share2;  ///< 1 - beta2
+  float rate;    ///< lr / (1 - beta1^t)
+  float root;    ///< sqrt(1 - beta2^t)
   float eps;
 };
 
@@ -25,8 +27,8 @@ __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) vo
     float* __restrict first, float* __restrict second, std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] * s.gradient_scale + s.coupled_decay * weight[i];
-    const float m = s.beta1 * first[i] + (1.0F - s.beta1) * g;
-    const float v = s.beta2 * second[i] + (1.0F - s.beta2) * g * g;
+    const float m = s.beta1 * first[i] + s.share1 * g;
+    const float v = s.beta2 * second[i] + s.share2 * g * g;
     first[i] = m;
     second[i] = v;
     weight[i] = weight[i] * s.keep - s.rate * m / (__builtin_sqrtf(v) / s.root + s.eps);
@@ -40,8 +42,8 @@ __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) vo
     std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] * s.gradient_scale + s.coupled_decay * weight[i];
-    const float m = s.beta1 * first[i] + (1.0F - s.beta1) * g;
-    const float v = s.beta2 * second[i] + (1.0F - s.beta2) * g * g;
+    const float m = s.beta1 * first[i] + s.share1 * g;
+    const float v = s.beta2 * second[i] + s.share2 * g * g;
     const float top = largest[i] > v ? largest[i] : v;
     first[i] = m;
     second[i] = v;
@@ -82,6 +84,8 @@ Optimizer::Kernel Adam::kernel(const ParamGroup& group, std::int64_t step,
   s.keep = decoupled() ? static_cast<float>(1.0 - group.lr * group.weight_decay) : 1.0F;
   s.beta1 = static_cast<float>(options_.betas[0]);
   s.beta2 = static_cast<float>(options_.betas[1]);
+  s.share1 = static_cast<float>(1.0 - options_.betas[0]);
+  s.share2 = static_cast<float>(1.0 - options_.betas[1]);
   s.rate = static_cast<float>(group.lr / (1.0 - std::pow(options_.betas[0], count)));
   s.root = static_cast<float>(std::sqrt(1.0 - std::pow(options_.betas[1], count)));
   s.eps = static_cast<float>(options_.eps);
