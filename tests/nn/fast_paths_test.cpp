@@ -1,8 +1,10 @@
 // The fast paths of the cross-modal transformer against the plain one in double precision: results
 // and all gradients, with and without masks, in both forms, all positions and position 0 alone.
+#include <cstdio>
 #include <ostream>
 
 #include <gmock/gmock.h>
+#include <oneapi/dnnl/dnnl.h>
 #include <torch/autograd.h>
 
 #include <polyphony/nn/cross_modal_transformer.h>
@@ -150,7 +152,14 @@ TEST_P(FastPaths, Bfloat16IsNear) {
   }
 }
 
-// Every sum has a fixed order, in our own loops and, as this test shows, in oneDNN's products.
+/// Whether oneDNN's products of this processor sum in one order at any number of threads. Those
+/// that it computes with AVX2 or SSE4.1 share the terms of a long sum out among threads.
+bool products_keep_their_order() {
+  return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
+// Every sum has a fixed order, in our own loops and, as this test shows, in oneDNN's products with
+// AVX-512.
 TEST(Threads, DoNotChangeABit) {
   CrossModalTransformerOptions options;
   options.model_dims = 64;
@@ -174,11 +183,19 @@ TEST(Threads, DoNotChangeABit) {
     return results;
   };
   const int before = at::get_num_threads();
+  const bool to_the_bit = products_keep_their_order();
+  if (!to_the_bit) std::printf("to 1e-5, not to the bit: oneDNN's products are not of AVX-512\n");
   const auto one = run(1);
   for (const int threads : {2, 3, 4}) {
     const auto several = run(threads);
+    const auto again = run(threads);
     for (std::size_t i = 0; i < one.size(); ++i) {
-      EXPECT_TRUE(at::equal(one[i], several[i])) << threads << " threads, tensor " << i;
+      EXPECT_TRUE(at::equal(several[i], again[i])) << threads << " threads, tensor " << i;
+      if (to_the_bit) {
+        EXPECT_TRUE(at::equal(one[i], several[i])) << threads << " threads, tensor " << i;
+      } else {
+        EXPECT_LT(relative(several[i], one[i]), 1e-5) << threads << " threads, tensor " << i;
+      }
     }
   }
   at::set_num_threads(before);

@@ -3,6 +3,7 @@
 #include <torch/autograd.h>
 #include <torch/nn.h>
 
+#include <polyphony/nn/bfloat16.h>
 #include <polyphony/nn/product.h>
 
 namespace polyphony::nn {
@@ -26,6 +27,11 @@ class Gelu : public torch::autograd::Function<Gelu> {
 }  // namespace
 
 at::Tensor activate(const at::Tensor& x, Activation activation) {
+  // LibTorch leaves GELU to oneDNN.
+  const bool gelu = activation == Activation::kGelu || activation == Activation::kGeluTanh;
+  if (gelu && x.scalar_type() == at::kBFloat16 && !onednn_has_bfloat16()) {
+    return activate(x.to(at::kFloat), activation).to(at::kBFloat16);
+  }
   switch (activation) {
     case Activation::kGelu:
       return Gelu::apply(x);

@@ -14,6 +14,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <polyphony/nn/bfloat16.h>
 #include <polyphony/nn/floats.h>
 #include <polyphony/nn/rows.h>
 
@@ -162,6 +163,15 @@ void multiply_transposed(const at::Tensor& a, const at::Tensor& b, const at::Ten
   if (status != dnnl_success) throw std::logic_error("oneDNN refused a product");
 }
 
+/// What a processor with products of bfloat16 computes: sums in float32, rounded once.
+void multiply_widened(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out,
+                      Begin begin) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor wide = out.to(at::kFloat);  // out itself where it is
+  multiply(a.to(at::kFloat), b.to(at::kFloat), wide, begin);
+  if (out.scalar_type() != at::kFloat) out.copy_(wide);
+}
+
 bool is_small(const at::Tensor& a, const at::Tensor& b) {
   constexpr std::int64_t kSmall = std::int64_t{1} << 22;  // multiplications
   return a.size(0) * a.size(1) * b.size(1) <= kSmall;
@@ -208,6 +218,20 @@ struct Linear : Function<Linear> {
 
 }  // namespace
 
+bool onednn_has_bfloat16() {
+  static const bool has = [] {
+    const dnnl::memory::desc square({8, 8}, dnnl::memory::data_type::bf16,
+                                    dnnl::memory::format_tag::ab);
+    try {
+      const dnnl::matmul::primitive_desc made({square, square, square}, processor());
+      return true;
+    } catch (const dnnl::error&) {
+      return false;
+    }
+  }();
+  return has;
+}
+
 void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out, Begin begin) {
   check(a, b, out);
   if (out.numel() == 0) return;
@@ -216,7 +240,9 @@ void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out, B
     return;
   }
   const bool narrow = a.scalar_type() == at::kBFloat16;
-  if (!narrow && is_small(a, b)) {
+  if (narrow && !onednn_has_bfloat16()) {
+    multiply_widened(a, b, out, begin);
+  } else if (!narrow && is_small(a, b)) {
     multiply_small(a, b, out, begin);
   } else if (!narrow && Side(a).transposed) {
     multiply_transposed(a, b, out, begin);
@@ -238,6 +264,9 @@ at::Tensor multiply_add(const at::Tensor& x, const at::Tensor& weight, const at:
   if (x.scalar_type() == at::kFloat && is_small(x, weight.t())) {
     out.copy_(bias.detach());
     multiply_small(x, weight.t(), out, Begin::kSum);
+  } else if (x.scalar_type() == at::kBFloat16 && !onednn_has_bfloat16()) {
+    const at::NoGradGuard no_grad;
+    out.copy_(multiply_add(x.to(at::kFloat), weight.to(at::kFloat), bias));
   } else {
     multiply_matmul(x, weight.t(), bias, out, Begin::kZero, order_for(x));
   }
