@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include <polyphony/base/files.h>
 #include <polyphony/models/model.h>
 #include <polyphony/models/multi_modal_transformer.h>
+#include <polyphony/tensor/cpu_capability.h>
 #include <polyphony/tensor/safetensors.h>
 #include <polyphony/tensor/seed.h>
 
@@ -139,6 +141,32 @@ TEST(GoldenMultiModalTransformer, GradientsAreThoseOfTheOriginal) {
   EXPECT_GT(checked, 0) << "no case in " << golden_directory();
 }
 
+/// The weights of a new model that is made after seeding with the case's seed.
+tensor::TensorMap initial_weights(int seed, const std::string& version) {
+  MultiModalTransformerOptions options;
+  options.model_dims = 32;
+  options.audio_dims = 24;
+  options.text_dims = 20;
+  options.num_labels = 7;
+  options.positions = version == "jan" ? nn::PositionForm::kSinusoidal : nn::PositionForm::kRotary;
+  tensor::seed_everything(static_cast<std::uint64_t>(seed));
+  return state_of(MultiModalTransformer(options));
+}
+
+/// To the bit where LibTorch computes with the original's kernels (AVX2; it has none of AVX-512 for
+/// random numbers). Without vectors it draws the same numbers in the same order and scales them in
+/// two roundings instead of one fused one: a unit or two in the last place, of what they are scaled
+/// to.
+void expect_drawn(const at::Tensor& mine, const at::Tensor& wanted, const std::string& name) {
+  ASSERT_EQ(mine.sizes(), wanted.sizes()) << name;
+  if (tensor::cpu_capability() != "NO AVX") {
+    EXPECT_TRUE(at::equal(mine, wanted)) << name;
+  } else {
+    const double largest = wanted.abs().max().item<double>();
+    EXPECT_LE(distance(mine, wanted), std::ldexp(largest, -22)) << name;
+  }
+}
+
 TEST(GoldenMultiModalTransformer, InitialWeightsAreThoseOfTheOriginalsSeed) {
   int checked = 0;
   for (const auto& entry : fs::directory_iterator(golden_directory().parent_path() / "misc")) {
@@ -147,25 +175,19 @@ TEST(GoldenMultiModalTransformer, InitialWeightsAreThoseOfTheOriginalsSeed) {
     const std::string name = entry.path().filename().string();
     if (std::sscanf(name.c_str(), "init_seed%d_%7[a-z].safetensors", &seed, version) != 2) continue;
     const tensor::TensorMap wanted = tensor::load_safetensors(entry.path());
-    MultiModalTransformerOptions options;
-    options.model_dims = 32;
-    options.audio_dims = 24;
-    options.text_dims = 20;
-    options.num_labels = 7;
-    options.positions =
-        std::string(version) == "jan" ? nn::PositionForm::kSinusoidal : nn::PositionForm::kRotary;
-    tensor::seed_everything(static_cast<std::uint64_t>(seed));
-    const MultiModalTransformer model(options);
-    const auto state = state_of(model);
+    const tensor::TensorMap state = initial_weights(seed, version);
+    const tensor::TensorMap again = initial_weights(seed, version);
     EXPECT_EQ(state.size(), wanted.size()) << name;
     for (const auto& [key, value] : wanted) {
       ASSERT_TRUE(state.contains(key)) << name << " " << key;
       if (key.ends_with("_float_tensor")) continue;  // never set in the original
-      EXPECT_TRUE(at::equal(state.at(key), value)) << name << " " << key;
+      expect_drawn(state.at(key), value, name + " " + key);
+      EXPECT_TRUE(at::equal(state.at(key), again.at(key))) << name << " " << key;
     }
     ++checked;
   }
-  std::cout << "golden cases: " << checked << " of initial weights\n";
+  std::cout << "golden cases: " << checked << " of initial weights, drawn with "
+            << tensor::cpu_capability() << " kernels\n";
   EXPECT_GT(checked, 0);
 }
 

@@ -9,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include <polyphony/tensor/cpu_capability.h>
+
 namespace polyphony::tensor {
 namespace {
 
@@ -49,6 +51,17 @@ at::Tensor draw(const std::string& name, std::int64_t size) {
   return {};
 }
 
+/// To the bit, but for normal numbers without vectors: there LibTorch computes the logarithm, sine
+/// and cosine of the same uniform numbers by the C library's functions, not by its own of AVX2.
+void expect_drawn(const at::Tensor& drawn, const at::Tensor& wanted, const std::string& name) {
+  if (cpu_capability() == "NO AVX" && name.starts_with("randn")) {
+    fmt::print("{}: to 2e-6, not to the bit: no vectors\n", name);
+    EXPECT_LT((drawn - wanted).abs().max().item<double>(), 2e-6) << name;
+  } else {
+    EXPECT_TRUE(at::equal(drawn, wanted)) << name;
+  }
+}
+
 TEST(Seed, DrawsTheStreamsOfTorch) {
   int cases = 0;
   for (const auto& [name, expected] : golden().items()) {
@@ -56,7 +69,7 @@ TEST(Seed, DrawsTheStreamsOfTorch) {
     const auto values = expected.get<std::vector<float>>();
     const at::Tensor drawn = draw(name, std::ssize(values));
     if (!drawn.defined()) continue;
-    EXPECT_TRUE(at::equal(drawn, at::tensor(values))) << name;
+    expect_drawn(drawn, at::tensor(values), name);
     ++cases;
   }
   fmt::print("random streams: {} cases\n", cases);

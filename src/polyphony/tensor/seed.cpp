@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <mutex>
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -10,6 +9,8 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <torch/version.h>
+
+#include <polyphony/tensor/cpu_capability.h>
 
 namespace polyphony::tensor {
 
@@ -74,23 +75,12 @@ bool resume_threads(const Threads& threads) {
   return true;
 }
 
-namespace {
-
-/// The kernels that LibTorch chooses; ATEN_CPU_CAPABILITY overrides them.
-const char* kernels() {
-  if (const char* chosen = std::getenv("ATEN_CPU_CAPABILITY")) return chosen;
-  if (__builtin_cpu_supports("avx512f") != 0) return "AVX-512";
-  return __builtin_cpu_supports("avx2") != 0 ? "AVX2" : "baseline";
-}
-
-}  // namespace
-
 std::string describe_compute() {
   const Threads threads = current_threads();
   std::string line =
-      fmt::format("LibTorch {}, {} kernels, oneDNN {}, {} thread{}{}", TORCH_VERSION, kernels(),
-                  at::globalContext().hasMKLDNN() ? "on" : "absent", threads.kernels,
-                  threads.kernels == 1 ? "" : "s", measured ? " (measured)" : "");
+      fmt::format("LibTorch {}, {} kernels, oneDNN {}, {} thread{}{}", TORCH_VERSION,
+                  cpu_capability(), at::globalContext().hasMKLDNN() ? "on" : "absent",
+                  threads.kernels, threads.kernels == 1 ? "" : "s", measured ? " (measured)" : "");
   if (auto* core = openblas<char*()>("openblas_get_corename")) {
     line += fmt::format(", OpenBLAS {} with {}", core(), threads.blas);
   }
