@@ -382,6 +382,40 @@ TEST_F(Signals, SlurmsWarningPutsTheJobBackIntoTheQueueWhereAsked) {
   EXPECT_EQ(read_file(folder_ / "requeued"), "requeue 4711\n");
 }
 
+TEST_F(Signals, InTheLastValidationOfAllAreNotLost) {
+  const Program stopped = held("stopped", 1, "validation", {"epochs=1"});
+  const pid_t pid = stopped.start();
+  ASSERT_EQ(reached(1, pid).size(), 1U) << stopped.finish(pid).err;
+  kill(pid, SIGTERM);
+  EXPECT_TRUE(heard(0, SIGTERM));
+  go();
+  const Finished ended = stopped.finish(pid);
+  ASSERT_EQ(ended.exit_code, 143) << ended.err;
+  const fs::path checkpoint = folder_ / "stopped/checkpoints/interrupted.ckpt";
+  const std::vector<std::string> one = {"epochs=1", "+test_after_train=false"};
+  const Finished resumed =
+      program("resumed", 1, {one[0], one[1], "ckpt_path=" + checkpoint.string()}).run();
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  ASSERT_EQ(program("straight", 1, one).run().exit_code, 0);
+  EXPECT_EQ(read_file(folder_ / "resumed/metrics.csv"),
+            read_file(folder_ / "straight/metrics.csv"));
+}
+
+TEST_F(Signals, OfSeveralToSeveralProcessesTheStrongestCounts) {
+  Program stopped = held("stopped", 2, "train");
+  const pid_t pid = stopped.start();
+  const std::vector<pid_t> ranks = reached(2, pid);
+  ASSERT_EQ(ranks.size(), 2U) << stopped.finish(pid).err;
+  kill(ranks[0], SIGUSR1);
+  kill(ranks[1], SIGINT);
+  EXPECT_TRUE(heard(0, SIGUSR1));
+  EXPECT_TRUE(heard(1, SIGINT));
+  go();
+  const Finished ended = stopped.finish(pid);
+  EXPECT_EQ(ended.exit_code, 130) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("stopped by Ctrl-C; everything is saved"));
+}
+
 TEST_F(Signals, WhatAKilledRunLeftIsClearedAwayWhenItIsGoneOnWith) {
   const fs::path checkpoints = folder_ / "first/checkpoints";
   const Finished first = program("first", 1).run();

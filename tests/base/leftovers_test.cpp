@@ -113,6 +113,14 @@ TEST_F(Leftovers, InFoldersBelowGoWhereAsked) {
   EXPECT_EQ(remove_leftovers(folder_ / "not there", Depth::kAllBelow), 0U);
 }
 
+TEST_F(Leftovers, OfANameAsLongAsCanBeGoToo) {
+  const fs::path path = folder_ / std::string(250, 'n');
+  write_file(path, "whole");
+  EXPECT_EQ(read_file(path), "whole");
+  left_by(ended_process(), path);
+  EXPECT_EQ(remove_leftovers(folder_), 1U);
+}
+
 TEST_F(Leftovers, AreLinksToo) {
   const fs::path left = left_by(ended_process(), folder_ / "model.bin");
   fs::remove(left);

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <scratch.h>
 
+#include <polyphony/base/signals.h>
 #include <polyphony/data/embedding_cache.h>
 #include <polyphony/datasets/kemdy19.h>
 
@@ -124,6 +125,51 @@ TEST_F(Embedding, WhatIsDamagedIsComputedAgainWheneverItIsMissed) {
   expect_equal(read_all(*embedded), straight);
   fs::remove_all(root_ / "cache");
   expect_equal(read_all(*embedded), straight);
+}
+
+/// Rows that ask for a stop while one of them is embedded.
+class StoppingRows : public data::Dataset, public data::Embeddable {
+ public:
+  StoppingRows(std::unique_ptr<data::Dataset> rows, std::int64_t at)
+      : rows_(std::move(rows)),
+        source_(dynamic_cast<const data::Embeddable*>(rows_.get())),
+        at_(at) {}
+  std::int64_t size() const override { return rows_->size(); }
+  data::Item get(std::int64_t row) const override { return rows_->get(row); }
+  const std::vector<std::string>& classes() const override { return rows_->classes(); }
+  std::vector<std::int64_t> class_counts() const override { return rows_->class_counts(); }
+  const CsvTable& table() const override { return rows_->table(); }
+  std::vector<data::FrozenInput> frozen_inputs() const override { return source_->frozen_inputs(); }
+  std::string content(const data::FrozenInput& input, std::int64_t row) const override {
+    return source_->content(input, row);
+  }
+  at::Tensor encoder_input(const data::FrozenInput& input, std::int64_t row) const override {
+    if (row == at_) StopSignals::request(SIGTERM);
+    return source_->encoder_input(input, row);
+  }
+  data::Item bare_row(std::int64_t row) const override { return source_->bare_row(row); }
+
+ private:
+  std::unique_ptr<data::Dataset> rows_;
+  const data::Embeddable* source_;
+  std::int64_t at_;
+};
+
+TEST_F(Embedding, AStopKeepsWhatIsComputed) {
+  train::Strategy alone;
+  const StopSignals signals;
+  try {
+    Embedder(options(), alone).embed(std::make_unique<StoppingRows>(rows(), 7), "train");
+    FAIL() << "not stopped";
+  } catch (const Interrupted& stop) {
+    EXPECT_EQ(stop.exit_code(), ExitCode::kTerminated);
+    EXPECT_THAT(stop.what(), testing::HasSubstr("what is computed is kept"));
+  }
+  StopSignals::forget();
+  testing::internal::CaptureStdout();
+  Embedder(options(), alone).embed(rows(), "train");
+  EXPECT_EQ(testing::internal::GetCapturedStdout().find("audio_hidden: 12 rows, 12 computed"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::string_view kMark = ".tmp-";
 constexpr std::time_t kOldSeconds = 3600;
+constexpr std::size_t kMostName = 200;  // of the file's own name
 
 /// FNV-1a of this host's name, in eight hexadecimal digits.
 std::string this_host() {
@@ -95,8 +96,10 @@ std::size_t remove_from(const fs::path& directory) {
 }  // namespace
 
 std::string temporary_beside(const fs::path& path, const std::string& ending) {
-  return path.string() + std::string(kMark) + this_host() + "-" + std::to_string(getpid()) + "-" +
-         ending;
+  // A name has 255 bytes at most.
+  const std::string name = path.filename().string().substr(0, kMostName);
+  return path.parent_path() /
+         (name + std::string(kMark) + this_host() + "-" + std::to_string(getpid()) + "-" + ending);
 }
 
 std::size_t remove_leftovers(const fs::path& directory, Depth depth) {

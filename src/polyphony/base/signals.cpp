@@ -52,6 +52,8 @@ void handle(int number, siginfo_t* info, void*) {
   heard.strongest.store(heard.requests.strongest());
   heard.busy.clear(std::memory_order_release);
   if (meaning == StopRequests::Meaning::kAtOnce) {
+    // The first process of a container is not ended by a signal's default.
+    if (getpid() == 1) _exit(128 + number);
     std::signal(number, SIG_DFL);
     raise(number);  // arrives when this handler returns
   }
