@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/files.h>
+#include <polyphony/base/memory.h>
 #include <polyphony/data/embeddable.h>
 #include <polyphony/data/loader.h>
 #include <polyphony/models/sequence_classifier.h>
@@ -124,6 +125,7 @@ void run(std::int64_t rows, const fs::path& folder) {
 }  // namespace polyphony
 
 int main(int argc, char** argv) {
+  polyphony::keep_freed_memory();  // as the program does
   const std::int64_t rows = argc > 1 ? std::atoll(argv[1]) : 40;
   polyphony::run(rows, argc > 2 ? argv[2] : "/tmp/polyphony-embedding-bench");
 }
