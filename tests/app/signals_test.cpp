@@ -196,7 +196,8 @@ class Signals : public testing::Test {
     for (const auto& file : fs::directory_iterator(folder_ / "stopped/checkpoints", none)) {
       if (file.path().extension() != ".ckpt") continue;
       std::vector<std::string> words = small_run("test", manifest_);
-      words.insert(words.end(), {"hydra.run.dir=tested", "ckpt_path=" + file.path().string()});
+      words.insert(words.end(),
+                   {"hydra.run.dir=tested", "ckpt_path='" + file.path().string() + "'"});
       const Finished tested = run_program(folder_, words);
       EXPECT_EQ(tested.exit_code, 0) << file.path() << tested.err;
     }
@@ -353,6 +354,17 @@ TEST_F(Signals, AReaderThatHasGoneDoesNotEndTheRun) {
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_TRUE(fs::exists(folder_ / "run/predictions/test.npy"));
   EXPECT_EQ(last_run().state, record::State::kFinished);
+}
+
+TEST_F(Signals, AClosedStandardOutputIsNoFileOfTheRun) {
+  std::string line;
+  for (const std::string& word : program("run", 2, {"epochs=1"}).command) line += "'" + word + "' ";
+  Program shell = polyphony_in(folder_, {});
+  shell.command = {"bash", "-c", line + " 0<&- >&- 2>&-"};
+  EXPECT_EQ(shell.run().exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "run/predictions/test.npy"));
+  EXPECT_EQ(last_run().state, record::State::kFinished);
+  EXPECT_THAT(read_file(folder_ / "run/console.log"), HasSubstr("recorded: run 1"));
 }
 
 TEST_F(Signals, SlurmsWarningPutsTheJobBackIntoTheQueueWhereAsked) {

@@ -109,8 +109,8 @@ TEST_F(Leftovers, InFoldersBelowGoWhereAsked) {
   const pid_t ended = ended_process();
   left_by(ended, folder_ / "below/last.ckpt");
   EXPECT_EQ(remove_leftovers(folder_), 0U);
-  EXPECT_EQ(remove_leftovers(folder_, Depth::kAllBelow), 1U);
-  EXPECT_EQ(remove_leftovers(folder_ / "not there", Depth::kAllBelow), 0U);
+  EXPECT_EQ(remove_leftovers(folder_, Depth::kTwoBelow), 1U);
+  EXPECT_EQ(remove_leftovers(folder_ / "not there", Depth::kTwoBelow), 0U);
 }
 
 TEST_F(Leftovers, OfANameAsLongAsCanBeGoToo) {

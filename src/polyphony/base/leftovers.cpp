@@ -82,17 +82,6 @@ bool is_leftover(const fs::path& path) {
   return ended && !is_locked(path);
 }
 
-template <class Iterator>
-std::size_t remove_from(const fs::path& directory) {
-  std::size_t removed = 0;
-  std::error_code error;
-  for (Iterator it(directory, fs::directory_options::skip_permission_denied, error), end;
-       !error && it != end; it.increment(error)) {
-    if (is_leftover(it->path()) && ::unlink(it->path().c_str()) == 0) ++removed;
-  }
-  return removed;
-}
-
 }  // namespace
 
 std::string temporary_beside(const fs::path& path, const std::string& ending) {
@@ -103,8 +92,16 @@ std::string temporary_beside(const fs::path& path, const std::string& ending) {
 }
 
 std::size_t remove_leftovers(const fs::path& directory, Depth depth) {
-  return depth == Depth::kAllBelow ? remove_from<fs::recursive_directory_iterator>(directory)
-                                   : remove_from<fs::directory_iterator>(directory);
+  const int deepest = depth == Depth::kTwoBelow ? 2 : 0;
+  std::size_t removed = 0;
+  std::error_code error;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (fs::recursive_directory_iterator it(directory, options, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it.depth() >= deepest) it.disable_recursion_pending();
+    if (is_leftover(it->path()) && ::unlink(it->path().c_str()) == 0) ++removed;
+  }
+  return removed;
 }
 
 void lock_temporary(int descriptor) {

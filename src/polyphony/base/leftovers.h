@@ -11,7 +11,8 @@ namespace polyphony {
 std::string temporary_beside(const std::filesystem::path& path,
                              const std::string& ending = "XXXXXX");
 
-enum class Depth { kThisDirectory, kAllBelow };
+/// Down to where: not into the whole tree, which may hold somebody's data.
+enum class Depth { kThisDirectory, kTwoBelow };
 
 /// Removes what killed writers left: temporary files whose writer, a process of this host, has
 /// ended, and those of other hosts that nobody has written to for an hour. A writer holds a lock on

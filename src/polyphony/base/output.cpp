@@ -1,5 +1,6 @@
 #include <polyphony/base/output.h>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -42,6 +43,16 @@ FILE* forgiving(int descriptor, int buffering) {
   return file;
 }
 
+/// Where one of them is closed (`>&-`), the next file that is opened would be it, and get what is
+/// printed.
+void hold_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+    const int null = ::open("/dev/null", O_RDWR);  // the lowest that is free: this one
+    if (null >= 0 && null != descriptor) ::close(null);
+  }
+}
+
 /// One buffer for a C and a C++ stream, or their lines would come out of order.
 void share(std::ostream& stream, FILE* file) {
   // It lives as long as the stream does: to the end of the process.
@@ -52,6 +63,7 @@ void share(std::ostream& stream, FILE* file) {
 
 void outlive_output() {
   std::fflush(nullptr);
+  hold_standard_descriptors();
   // A handler, not SIG_IGN, which the programs that this one starts would inherit.
   std::signal(SIGPIPE, [](int) {});
   if (FILE* out = forgiving(STDOUT_FILENO, _IOLBF)) {

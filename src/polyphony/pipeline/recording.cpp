@@ -116,7 +116,7 @@ std::vector<std::unique_ptr<record::Sink>> Recording::open_sinks(const record::R
 }
 
 void Recording::begin(const Request& request, const config::Node& config) {
-  remove_leftovers(directory_.path(), Depth::kAllBelow);
+  remove_leftovers(directory_.path(), Depth::kTwoBelow);
   store_.emplace(record::default_store_path());
   const record::RunInfo info = describe(request, config);
   run_ = store_->begin(info);
