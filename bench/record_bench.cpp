@@ -24,13 +24,12 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::unique_ptr<Sink>> all_formats(const fs::path& folder) {
-  Store store(folder / "runs.db");
   RunInfo info;
   info.host = host_name();
-  const std::int64_t run = store.begin(info);
+  info.directory = folder;
   std::vector<std::unique_ptr<Sink>> sinks;
-  sinks.push_back(std::make_unique<StoreLog>(store.path(), run));
-  sinks.push_back(std::make_unique<RunCsvLog>(folder / "metrics.csv"));
+  sinks.push_back(std::make_unique<StoreLog>(folder / "runs.db", info));
+  sinks.push_back(std::make_unique<RunCsvLog>(folder, "bench"));
   sinks.push_back(std::make_unique<CsvLog>(folder / "csv", ""));
   sinks.push_back(
       std::make_unique<TensorBoardLog>(TensorBoardOptions{folder / "tb", "", true}, info));

@@ -113,6 +113,62 @@ TEST(TfRecord, ReadsBackAndStopsWhereCut) {
   EXPECT_TRUE(cut.truncated());
 }
 
+TEST(TfRecord, EndsAtTheNulsOfAPowerLossAndNamesDamageBefore) {
+  const std::string log = tfrecord_frame("one") + tfrecord_frame("two");
+  for (const std::size_t kept :
+       {log.size() - 19, log.size() - 18, log.size() - 8, log.size() - 1}) {
+    const std::string torn = log.substr(0, kept) + std::string(4096, '\0');
+    TfRecordReader reader(torn, "x");
+    EXPECT_EQ(reader.next(), "one");
+    EXPECT_EQ(reader.next(), std::nullopt) << kept;
+    EXPECT_TRUE(reader.truncated());
+  }
+  std::string damaged = log;
+  damaged[13] = '\0';
+  TfRecordReader reader(damaged, "x");
+  EXPECT_THROW(reader.next(), DataError);
+}
+
+TEST(WandbFraming, EndsAtTheNulsOfAPowerLoss) {
+  WandbLogWriter writer(0);
+  std::string log = writer.frame("one");
+  const std::size_t whole = log.size();
+  log += writer.frame("two");
+  for (std::size_t kept = whole; kept < log.size(); ++kept) {
+    const std::string torn = log.substr(0, kept) + std::string(70000, '\0');
+    WandbLogReader reader(torn, "x");
+    EXPECT_EQ(reader.next(), "one");
+    EXPECT_EQ(reader.next(), std::nullopt) << kept;
+    EXPECT_TRUE(reader.truncated());
+  }
+}
+
+TEST(WandbLog, GoesOnBehindAnEarlierRunWhoseLogIsDamaged) {
+  const Scratch scratch;
+  const std::filesystem::path earlier = scratch.path() / "wandb/offline-run-2020-x/run-x.wandb";
+  {
+    WandbOptions options;
+    options.save_dir = scratch.path();
+    options.id = "x";
+    WandbLog log(options, {});
+    for (const Row& row : some_rows()) log.log(row);
+    log.flush();
+    std::string bytes = read_file(*find_wandb_run(scratch.path(), "x"));
+    fs::remove_all(scratch.path() / "wandb");
+    bytes[bytes.size() - 20] ^= 1;  // in the last row
+    write_file(earlier, bytes + bytes.substr(7));
+  }
+  WandbOptions options;
+  options.save_dir = scratch.path();
+  options.id = "x";
+  options.resume = true;
+  WandbLog log(options, {});
+  log.log({1, 0, 5, {{"loss", 1.0}}});
+  log.finish(State::kFinished, "");
+  const ImportedRun run = read_wandb(log.directory());
+  EXPECT_EQ(run.metrics.at(0).step, 1);
+}
+
 TEST(CsvLog, HasLightningsLayout) {
   const Scratch scratch;
   CsvLog log(scratch.path(), "");

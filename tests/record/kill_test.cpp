@@ -60,14 +60,13 @@ class SharedTruth {
 
 /// Logs a row a millisecond to every format until it is killed.
 [[noreturn]] void log_for_ever(const fs::path& folder, Truth& truth) {
-  Store store(folder / "runs.db");
   RunInfo info;
   info.name = "killed";
   info.host = host_name();
   info.pid = process_id();
-  const std::int64_t run = store.begin(info);
+  info.directory = folder;
   std::vector<std::unique_ptr<Sink>> sinks;
-  sinks.push_back(std::make_unique<StoreLog>(store.path(), run));
+  sinks.push_back(std::make_unique<StoreLog>(folder / "runs.db", info));
   sinks.push_back(std::make_unique<CsvLog>(folder / "csv", ""));
   sinks.push_back(
       std::make_unique<TensorBoardLog>(TensorBoardOptions{folder / "tensorboard", "", true}, info));

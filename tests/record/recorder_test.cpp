@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -67,10 +68,26 @@ class StalledSink : public MemorySink {
   std::atomic<bool>& stalled_;
 };
 
-class FullSink : public Sink {
+/// A disk that is full until it is freed.
+class FullSink : public MemorySink {
  public:
+  FullSink(Seen& seen, std::atomic<bool>& full) : MemorySink(seen), full_(full) {}
   std::string name() const override { return "FullLogger"; }
-  void flush() override { throw IoError("/disk/metrics.csv: no space left on device"); }
+  void log_alert(const Alert& alert) override {
+    check();
+    MemorySink::log_alert(alert);
+  }
+  void flush() override { check(); }
+  void finish(State state, const std::string& error) override {
+    check();
+    MemorySink::finish(state, error);
+  }
+
+ private:
+  void check() const {
+    if (full_) throw IoError("/disk/metrics.csv: no space left on device");
+  }
+  std::atomic<bool>& full_;
 };
 
 template <class... S>
@@ -99,23 +116,50 @@ TEST(Recorder, FinishesAsInterruptedWhereNobodyDid) {
   EXPECT_THAT(seen.events, ElementsAre("finish interrupted"));
 }
 
-TEST(Recorder, DropsAFailingSinkWithOneWarningAndGoesOn) {
-  Seen seen;
+/// Logs ten rows and an alert to a full disk, and to another that is not.
+struct FullDisk {
+  Seen seen, other;
+  std::atomic<bool> full = true;
   std::vector<std::string> warnings;
-  RecorderOptions options;
-  options.flush_seconds = 0.001;
-  options.warn = [&warnings](const std::string& text) { warnings.push_back(text); };
-  Recorder recorder(sinks(std::make_unique<FullSink>(), std::make_unique<MemorySink>(seen)),
-                    options);
-  for (std::int64_t step = 0; step < 10; ++step) {
-    recorder.log({step, 0, 1, {{"loss", 1.0}}});
-    ASSERT_TRUE(recorder.flush(60));
+  std::optional<Recorder> recorder;
+
+  FullDisk() {
+    RecorderOptions options;
+    options.flush_seconds = 0.001;
+    options.retry_seconds = 0.001;
+    options.warn = [this](const std::string& text) { warnings.push_back(text); };
+    recorder.emplace(
+        sinks(std::make_unique<FullSink>(seen, full), std::make_unique<MemorySink>(other)),
+        options);
+    for (std::int64_t step = 0; step < 10; ++step) {
+      recorder->log({step, 0, 1, {{"loss", 1.0}}});
+      if (step == 5) recorder->post([](Sink& sink) { sink.log_alert({"six", "", "INFO", 0}); });
+      EXPECT_TRUE(recorder->flush(60));
+    }
   }
-  recorder.finish(State::kFinished, "");
-  EXPECT_EQ(seen.steps.size(), 10U);
-  ASSERT_EQ(warnings.size(), 1U);
-  EXPECT_THAT(warnings[0], testing::AllOf(HasSubstr("FullLogger is dropped"),
-                                          HasSubstr("no space left on device")));
+};
+
+TEST(Recorder, ASinkThatFailsGetsEverythingOnceItCanBeWritten) {
+  FullDisk disk;
+  EXPECT_EQ(disk.other.steps.size(), 10U);  // the others never wait
+  disk.full = false;
+  disk.recorder->log({10, 0, 1, {{"loss", 1.0}}});
+  disk.recorder->finish(State::kFinished, "");
+  EXPECT_THAT(disk.seen.steps, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+  EXPECT_THAT(disk.seen.events, ElementsAre("alert six", "finish finished"));
+  ASSERT_EQ(disk.warnings.size(), 2U);
+  EXPECT_THAT(disk.warnings[0], testing::AllOf(HasSubstr("FullLogger cannot be written"),
+                                               HasSubstr("no space left on device")));
+  EXPECT_THAT(disk.warnings[1], HasSubstr("FullLogger is written again"));
+}
+
+TEST(Recorder, TellsWhatASinkLacksThatFailsToTheEnd) {
+  FullDisk disk;
+  disk.recorder->finish(State::kFinished, "");
+  EXPECT_EQ(disk.other.steps.size(), 10U);
+  ASSERT_EQ(disk.warnings.size(), 2U);
+  EXPECT_THAT(disk.warnings[1], testing::AllOf(HasSubstr("FullLogger lacks the end of this run"),
+                                               HasSubstr("no space left on device")));
 }
 
 TEST(Recorder, IsBoundedWhereTheDiskStandsStill) {
@@ -177,30 +221,26 @@ TEST(Recorder, AsksItsSourcesALastTime) {
   EXPECT_EQ(seen.events.at(seen.events.size() - 2), "alert asked");
 }
 
-TEST(Recorder, DropsACsvWhoseDirectoryIsGone) {
+TEST(Recorder, ACsvWhoseDirectoryIsGoneIsMadeAnew) {
   const Scratch scratch;
-  std::vector<std::string> warnings;
-  RecorderOptions options;
-  options.warn = [&warnings](const std::string& text) { warnings.push_back(text); };
-  Recorder recorder(sinks(std::make_unique<CsvLog>(scratch.path() / "a", "")), options);
+  Recorder recorder(sinks(std::make_unique<CsvLog>(scratch.path() / "a", "")));
   recorder.log({1, 0, 1, {{"loss", 1.0}}});
   ASSERT_TRUE(recorder.flush(60));
-  recorder.log({2, 0, 1, {{"loss", 1.0}}});
-  ASSERT_TRUE(recorder.flush(60));
   std::filesystem::remove_all(scratch.path() / "a");
-  recorder.log({3, 0, 1, {{"loss", 1.0}}});
-  ASSERT_TRUE(recorder.flush(60));
+  recorder.log({2, 0, 1, {{"loss", 1.0}}});
   recorder.finish(State::kFinished, "");
-  ASSERT_EQ(warnings.size(), 1U);
-  EXPECT_THAT(warnings[0], HasSubstr("CSVLogger is dropped"));
+  EXPECT_EQ(read_file(scratch.path() / "a/metrics.csv"), "loss,epoch,step\r\n1.0,0,2\r\n");
 }
 
 TEST(StoreLog, WritesWhatARunLogs) {
   const Scratch scratch;
-  Store store(scratch.path() / "runs.db");
-  const std::int64_t run = store.begin({});
+  RunInfo info;
+  info.directory = scratch.path();
+  std::int64_t run = 0;
   {
-    Recorder recorder(sinks(std::make_unique<StoreLog>(store.path(), run)));
+    auto log = std::make_unique<StoreLog>(scratch.path() / "runs.db", info);
+    run = log->run().value();
+    Recorder recorder(sinks(std::move(log)));
     recorder.log({3, 1, 5, {{"loss", 0.5}, {"acc", 1.0}}});
     write_file(scratch.path() / "x.ckpt", "abc");
     recorder.prepare(file_artifact("checkpoint", scratch.path() / "x.ckpt"));
@@ -208,6 +248,8 @@ TEST(StoreLog, WritesWhatARunLogs) {
     recorder.prepare(figure_artifact("roc", "test/roc", scratch.path() / "figures", "{\"a\":1}"));
     recorder.finish(State::kFinished, "");
   }
+  const Store store(scratch.path() / "runs.db", StoreMode::kExisting);
+  EXPECT_EQ(store.find(run)->state, State::kFinished);
   const auto metrics = store.metrics(run);
   ASSERT_EQ(metrics.size(), 2U);
   EXPECT_EQ(metrics[1].name, "acc");

@@ -1,6 +1,7 @@
 #include <polyphony/base/csv.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -39,14 +40,22 @@ class Reader {
     }
   }
 
- private:
+  std::size_t at() const { return at_; }
+  std::string_view text() const { return text_; }
+  /// Goes on behind the line that begins here (or in which this lies).
+  void skip_line_of(std::size_t at, std::size_t line) {
+    at_ = std::min(text_.find('\n', at), text_.size() - 1) + 1;
+    line_ = line + 1;
+  }
   void skip_blank_lines() {
     while (at_ < text_.size() && (text_[at_] == '\n' || text_[at_] == '\r')) {
       if (text_[at_] == '\n') ++line_;
       ++at_;
     }
   }
+  std::size_t line() const { return line_; }
 
+ private:
   std::string cell() {
     if (at_ >= text_.size() || text_[at_] != '"') {
       const std::size_t end = std::min(text_.find_first_of(",\r\n", at_), text_.size());
@@ -101,15 +110,101 @@ void append_cell(std::string& text, const std::string& cell) {
   text += '"';
 }
 
-void append_row(std::string& text, const std::vector<std::string>& cells) {
+/// Rows of a text of whole lines, of which some may be damaged.
+class AppendedReader {
+ public:
+  AppendedReader(std::string_view lines, const std::string& source) : reader_(lines, source) {}
+
+  /// @return whether the last row is torn inside quotes
+  bool read(AppendedCsv& found) {
+    for (;;) {
+      reader_.skip_blank_lines();
+      if (reader_.at() >= reader_.text().size()) break;
+      const std::size_t begin = reader_.at(), line = reader_.line();
+      if (is_whole(found.table.header)) {
+        take(found, line);
+      } else {
+        leave_out(found, line);
+        reader_.skip_line_of(begin, line);
+      }
+    }
+    // A quote that no whole row follows has swallowed the end: that is one torn row.
+    if (before_open_) found.left_out = *before_open_ + 1;
+    return before_open_.has_value();
+  }
+
+ private:
+  bool is_whole(const std::vector<std::string>& header) {
+    const std::size_t begin = reader_.at();
+    try {
+      if (!reader_.next(record_)) return false;
+    } catch (const DataError&) {
+      open_ = true;
+      return false;
+    }
+    open_ = false;
+    const std::string_view row = reader_.text().substr(begin, reader_.at() - begin);
+    return row.find('\0') == std::string_view::npos &&
+           (header.empty() || record_.cells.size() == header.size());
+  }
+
+  void take(AppendedCsv& found, std::size_t line) {
+    before_open_.reset();
+    if (found.table.header.empty()) {
+      found.table.header = std::move(record_.cells);
+      return;
+    }
+    found.numbers.push_back(found.total());
+    found.table.rows.push_back(std::move(record_.cells));
+    found.table.lines.push_back(line);
+  }
+
+  void leave_out(AppendedCsv& found, std::size_t line) {
+    if (open_ && !before_open_) before_open_ = found.left_out;
+    if (found.left_out++ == 0) found.first_left_out = line;
+  }
+
+  Reader reader_;
+  Record record_;
+  bool open_ = false;                       ///< the last row could not be cut into cells
+  std::optional<std::size_t> before_open_;  ///< rows left out before the first such one
+};
+
+}  // namespace
+
+std::string csv_row(const std::vector<std::string>& cells, std::string_view line_end) {
+  std::string text;
   for (std::size_t i = 0; i < cells.size(); ++i) {
     if (i > 0) text += ',';
     append_cell(text, cells[i]);
   }
-  text += '\n';
+  return text.append(line_end);
 }
 
-}  // namespace
+std::string AppendedCsv::note() const {
+  if (left_out == 0) return "";
+  return left_out == 1
+             ? fmt::format("1 torn or damaged row is left out, in line {}", first_left_out)
+             : fmt::format("{} torn or damaged rows are left out, the first in line {}", left_out,
+                           first_left_out);
+}
+
+AppendedCsv parse_appended_csv(std::string_view text, const std::string& source) {
+  AppendedCsv found;
+  const std::size_t whole = text.rfind('\n') + 1;  // npos + 1 is 0
+  const bool open = AppendedReader(text.substr(0, whole), source).read(found);
+  if (whole < text.size() && !open) {
+    if (found.left_out++ == 0) {
+      found.first_left_out =
+          1 + static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    }
+  }
+  return found;
+}
+
+AppendedCsv read_appended_csv(const std::filesystem::path& path) {
+  return parse_appended_csv(read_file(path), path.string());
+}
 
 CsvTable parse_csv(std::string_view text, const std::string& source) {
   Reader reader(text, source);
@@ -137,8 +232,8 @@ CsvTable read_csv(const std::filesystem::path& path) {
 
 std::string to_csv(const CsvTable& table) {
   std::string text;
-  append_row(text, table.header);
-  for (const auto& row : table.rows) append_row(text, row);
+  text += csv_row(table.header, "\n");
+  for (const auto& row : table.rows) text += csv_row(row, "\n");
   return text;
 }
 

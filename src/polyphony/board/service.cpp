@@ -78,7 +78,7 @@ const std::vector<Service::Route>& Service::routes() {
 }
 
 Service::Service(const std::filesystem::path& store)
-    : index_(store), store_(store, record::StoreMode::kExisting), cache_(store_) {}
+    : index_(store), store_(store, record::StoreMode::kRead), cache_(store_) {}
 
 std::vector<std::string> Service::names() {
   std::vector<std::string> list;

@@ -19,6 +19,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/last_line.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/dist/socket.h>
 #include <polyphony/record/host.h>
@@ -351,6 +352,7 @@ void log_to_file(int rank, const std::filesystem::path& run_directory) {
   const std::filesystem::path path = run_directory / fmt::format("rank-{}.log", rank);
   std::fflush(stdout);
   std::fflush(stderr);
+  end_last_line(path);
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file < 0 || dup2(file, STDOUT_FILENO) < 0 || dup2(file, STDERR_FILENO) < 0) {
     throw IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)),

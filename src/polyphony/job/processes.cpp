@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/last_line.h>
 #include <polyphony/base/signals.h>
 
 namespace polyphony::job {
@@ -46,6 +47,7 @@ void write_all(int descriptor, const std::string& text) {
   if (getppid() != parent) _exit(static_cast<int>(ExitCode::kTerminated));
   held.release();
   if (!output.empty()) {
+    end_last_line(output);
     const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (file < 0) {
       write_all(report, fmt::format("{}: {}", output.string(), std::strerror(errno)));

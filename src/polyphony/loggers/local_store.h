@@ -10,7 +10,8 @@ namespace polyphony::loggers {
 /// The logger of a recorded run: all that is logged goes to the run's recorder, which writes the
 /// store, the run's metrics.csv and what the configured loggers are.
 /// A run that is resumed in a directory of its own begins with the rows that the other run had
-/// logged when its checkpoint was taken, as far as they can still be read.
+/// logged when its checkpoint was taken, as far as they can still be read: a torn or damaged row is
+/// told and left out, and stops no run.
 class LocalStore : public train::Logger {
  public:
   /// Borrows the recorder; it outlives the logger. @param metrics_csv  that the recorder writes
@@ -25,9 +26,12 @@ class LocalStore : public train::Logger {
   void load_state_dict(const tensor::Value& state) override;
 
  private:
+  void take_rows(const std::filesystem::path& earlier, std::size_t count);
+
   record::Recorder& recorder_;
   std::filesystem::path metrics_csv_;
-  std::int64_t rows_ = 0;  ///< logged
+  std::int64_t earlier_rows_ = 0;  ///< that the table had before this run
+  std::int64_t rows_ = 0;          ///< logged
 };
 
 }  // namespace polyphony::loggers

@@ -2,10 +2,13 @@
 
 #include <unistd.h>
 
+#include <exception>
+
 #include <fmt/format.h>
 #include <torch/version.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/last_line.h>
 #include <polyphony/base/leftovers.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/config/compat.h>
@@ -19,10 +22,11 @@
 #include <polyphony/pipeline/hyper_parameters.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/secrets.h>
-#include <polyphony/record/store_log.h>
+#include <polyphony/record/store_journal.h>
 #include <polyphony/record/system.h>
 
 namespace polyphony::pipeline {
+namespace fs = std::filesystem;
 
 config::Node resolved(const Request& request) {
   config::ResolveContext context;
@@ -90,11 +94,12 @@ record::RunInfo Recording::describe(const Request& request, const config::Node& 
   return info;
 }
 
-/// The store, the run's metrics.csv, and the configured loggers that can be opened.
+/// The run's metrics.csv, and the configured loggers that can be opened.
 std::vector<std::unique_ptr<record::Sink>> Recording::open_sinks(const record::RunInfo& info) {
   std::vector<std::unique_ptr<record::Sink>> sinks;
-  sinks.push_back(std::make_unique<record::StoreLog>(store_->path(), run_));
-  sinks.push_back(std::make_unique<record::RunCsvLog>(directory_.metrics_csv()));
+  auto csv = std::make_unique<record::RunCsvLog>(directory_.path(), info.uid);
+  metrics_csv_ = csv->path();
+  sinks.push_back(std::move(csv));
   for (const auto& [name, child] : label_.loggers) {
     if (!child.is_set()) continue;
     auto logger = config::build(child, "logger." + name);
@@ -117,20 +122,35 @@ std::vector<std::unique_ptr<record::Sink>> Recording::open_sinks(const record::R
 
 void Recording::begin(const Request& request, const config::Node& config) {
   remove_leftovers(directory_.path(), Depth::kTwoBelow);
-  store_.emplace(record::default_store_path());
-  const record::RunInfo info = describe(request, config);
-  run_ = store_->begin(info);
-  const std::filesystem::path console = directory_.path() / "console.log";
+  const fs::path console = directory_.path() / "console.log";
+  end_last_line(console);  // that of a killed run before
+  auto store =
+      std::make_unique<record::StoreLog>(record::default_store_path(), describe(request, config));
+  bring_in_earlier();
+  const record::RunInfo info = store->info();
   record::ConsoleTail tail(console);
   if (label_.options.console) console_ = std::make_unique<record::ConsoleCapture>(console);
-  fmt::print("run {} in {}\n", run_, directory_.path().string());
+  fmt::print("run {} in {}\n",
+             store->run() ? std::to_string(*store->run()) : "without a number yet",
+             directory_.path().string());
   record::RecorderOptions options;
   options.source_seconds = label_.options.system_interval;
+  std::vector<std::unique_ptr<record::Sink>> sinks;
+  std::exception_ptr wrong;
+  std::string error;
   try {
-    recorder_.emplace(open_sinks(info), options);
-  } catch (const std::exception& error) {
-    finish(record::State::kFailed, error.what());
-    throw;
+    sinks = open_sinks(info);
+  } catch (const std::exception& failure) {
+    wrong = std::current_exception();
+    error = failure.what();
+  }
+  // The store is written first: it has all that the table has.
+  store_ = store.get();
+  sinks.insert(sinks.begin(), std::move(store));
+  recorder_.emplace(std::move(sinks), options);
+  if (wrong) {
+    finish(record::State::kFailed, error);
+    std::rethrow_exception(wrong);
   }
   recorder_->add_source([sampler = std::make_shared<record::SystemSampler>()] {
     return std::optional<record::Action>(
@@ -146,15 +166,31 @@ void Recording::begin(const Request& request, const config::Node& config) {
                       record::Sink& sink) { sink.log_hyper_parameters(values); });
 }
 
+/// What an earlier run in this directory could not bring into the store.
+void Recording::bring_in_earlier() const {
+  const auto journals = record::find_journals_in(directory_.path());
+  if (journals.empty()) return;
+  record::bring_in_all(record::default_store_path(), journals,
+                       [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+}
+
 void Recording::finish(record::State state, const std::string& error) {
   console_.reset();  // its last lines are in the file then, and the recorder reads them
-  if (recorder_) recorder_->finish(state, error);
-  if (!store_) return;
-  try {
-    store_->finish(run_, state, error);
-  } catch (const Error& failure) {
-    fmt::print(stderr, "warning: the end of the run is not recorded: {}\n", failure.what());
+  if (!recorder_) return;
+  const bool ended = recorder_->finish(state, error);
+  if (!ended || store_ == nullptr) return;  // the recorder has told that the end is missing
+  if (store_->recorded()) {
+    if (state == record::State::kFinished) {
+      fmt::print("recorded: run {} in {}\n", *store_->run(), record::default_store_path().string());
+    }
+    return;
   }
+  if (store_->kept().empty()) return;  // told by the recorder: neither place could be written
+  fmt::print(stderr,
+             "warning: not recorded yet: {}\n  what the run store lacks is kept in {}\n"
+             "  bring it in with: polyphony runs --store {} import {}\n",
+             store_->reason(), store_->kept().string(), record::default_store_path().string(),
+             directory_.path().string());
 }
 
 void Recording::during(const std::function<void()>& work) {
@@ -167,7 +203,6 @@ void Recording::during(const std::function<void()>& work) {
     finish(record::State::kFailed, error.what());
     throw;
   }
-  if (store_) fmt::print("recorded: run {} in {}\n", run_, store_->path().string());
   finish(record::State::kFinished);
 }
 
@@ -181,7 +216,7 @@ void Recording::alert(const std::string& title, const std::string& text, const s
 std::vector<std::unique_ptr<train::Logger>> Recording::take_loggers() {
   std::vector<std::unique_ptr<train::Logger>> all;
   if (!recorder_) return all;
-  all.push_back(std::make_unique<loggers::LocalStore>(*recorder_, directory_.metrics_csv()));
+  all.push_back(std::make_unique<loggers::LocalStore>(*recorder_, metrics_csv_));
   for (auto& logger : others_) all.push_back(std::move(logger));
   others_.clear();
   return all;

@@ -13,7 +13,7 @@
 #include <polyphony/record/console.h>
 #include <polyphony/record/recorder.h>
 #include <polyphony/record/run_directory.h>
-#include <polyphony/record/store.h>
+#include <polyphony/record/store_log.h>
 #include <polyphony/train/logger.h>
 #include <polyphony/train/strategy.h>
 
@@ -49,8 +49,9 @@ struct RunLabel {
 /// rank 0 keeps the record; the others write their output to rank-N.log in rank 0's directory.
 class Recording {
  public:
-  /// Begins the row in the store; the run's directory is there already.
-  /// @throws IoError where either cannot be written, ConfigError for a logger's options
+  /// Begins the row in the store; the run's directory is there already. A store that cannot be
+  /// written is told, and the record kept in the run's directory: see record::StoreLog.
+  /// @throws IoError where the directory cannot be written, ConfigError for a logger's options
   Recording(const Request& request, const config::Node& config, RunLabel label);
   Recording(const Request& request, const config::Node& config, RunLabel label,
             const train::Strategy& strategy);
@@ -75,11 +76,12 @@ class Recording {
   record::RunInfo describe(const Request& request, const config::Node& config) const;
   std::vector<std::unique_ptr<record::Sink>> open_sinks(const record::RunInfo& info);
   void finish(record::State state, const std::string& error = "");
+  void bring_in_earlier() const;
 
   record::RunDirectory directory_;
   RunLabel label_;
-  std::optional<record::Store> store_;
-  std::int64_t run_ = 0;
+  record::StoreLog* store_ = nullptr;  ///< among the recorder's sinks
+  std::filesystem::path metrics_csv_;
   std::unique_ptr<record::ConsoleCapture> console_;
   std::vector<std::unique_ptr<train::Logger>> others_;  ///< loggers that are no sinks
   std::optional<record::Recorder> recorder_;

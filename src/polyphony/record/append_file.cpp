@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/last_line.h>
 
 namespace polyphony::record {
 namespace {
@@ -27,26 +28,45 @@ AppendFile::AppendFile(std::filesystem::path path, Mode mode) : path_(std::move(
   if (path_.has_parent_path()) std::filesystem::create_directories(path_.parent_path(), error);
   if (error) fail(path_, error.value());
   const int how = mode == Mode::kNew ? O_EXCL : 0;
-  descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | how, 0666);
+  descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | how, 0666);
   if (descriptor_ < 0) fail(path_, errno);
   struct stat status {};
   if (fstat(descriptor_, &status) == 0) written_ = static_cast<std::size_t>(status.st_size);
+  try {
+    const std::size_t whole = mode == Mode::kContinue ? whole_lines(descriptor_, path_) : 0;
+    if (whole < written_) cut(whole);
+  } catch (...) {
+    close(descriptor_);
+    throw;
+  }
 }
 
 AppendFile::~AppendFile() { close(descriptor_); }
 
+void AppendFile::cut(std::size_t size) {
+  if (ftruncate(descriptor_, static_cast<off_t>(size)) != 0) fail(path_, errno);
+  written_ = size;
+  torn_ = false;
+}
+
 void AppendFile::flush() {
   if (pending_.empty()) return;
   struct stat status {};
-  if (fstat(descriptor_, &status) == 0 && status.st_nlink == 0) fail(path_, ENOENT);
+  if (fstat(descriptor_, &status) != 0) fail(path_, errno);
+  if (status.st_nlink == 0) fail(path_, ENOENT);
+  if (torn_) {
+    cut(written_);
+  } else {
+    written_ = static_cast<std::size_t>(status.st_size);
+  }
   std::size_t done = 0;
   while (done < pending_.size()) {
     const ssize_t wrote = write(descriptor_, pending_.data() + done, pending_.size() - done);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) {
-      pending_.erase(0, done);
-      written_ += done;
-      fail(path_, errno);
+      const int code = errno;
+      torn_ = done > 0 && ftruncate(descriptor_, static_cast<off_t>(written_)) != 0;
+      fail(path_, code);
     }
     done += static_cast<std::size_t>(wrote);
   }

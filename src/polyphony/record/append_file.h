@@ -7,12 +7,14 @@
 namespace polyphony::record {
 
 /// A file that only grows. What flush() has handed to the system outlives a killed process; all
-/// bytes gathered between two flushes go in one write where the system takes them.
+/// bytes gathered between two flushes go in one write where the system takes them. Where it does
+/// not take them all (the disk is full), what it took is taken back, and the next flush() tries
+/// again: the file holds whole flushes.
 class AppendFile {
  public:
   enum class Mode {
     kNew,       ///< an existing file is an error
-    kContinue,  ///< goes on behind what is there
+    kContinue,  ///< of lines: goes on behind the last whole one, what is torn behind it is cut off
   };
   /// Makes missing parent directories. @throws IoError naming path and reason
   AppendFile(std::filesystem::path path, Mode mode);
@@ -21,17 +23,24 @@ class AppendFile {
   AppendFile& operator=(const AppendFile&) = delete;
 
   void append(std::string_view bytes) { pending_ += bytes; }
-  /// @throws IoError naming path and reason, also where the file is gone from its directory
+  /// @throws IoError naming path and reason, also where the file is gone from its directory; what
+  ///         was appended waits for the next call
   void flush();
+  /// Forgets what waits.
+  void discard() { pending_.clear(); }
 
   const std::filesystem::path& path() const { return path_; }
   /// Bytes in the file and waiting.
   std::size_t size() const { return written_ + pending_.size(); }
+  int descriptor() const { return descriptor_; }
 
  private:
+  void cut(std::size_t size);
+
   std::filesystem::path path_;
   int descriptor_ = -1;
   std::size_t written_ = 0;
+  bool torn_ = false;  ///< bytes of a flush that failed lie behind the whole ones
   std::string pending_;
 };
 

@@ -153,6 +153,9 @@ ConsoleTail::ConsoleTail(std::filesystem::path file) : file_(std::move(file)) {
 }
 
 std::vector<ConsoleLine> ConsoleTail::next() {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file_, error);
+  if (!error && size < offset_) offset_ = 0;  // somebody has emptied it
   std::ifstream in(file_, std::ios::binary);
   in.seekg(static_cast<std::streamoff>(offset_));
   std::vector<ConsoleLine> lines;

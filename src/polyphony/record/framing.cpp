@@ -30,6 +30,9 @@ T get(std::string_view bytes) {
                   "be read after `head -c`");
 }
 
+/// Bytes up to the last one that is not NUL.
+std::size_t written_bytes(std::string_view content) { return content.find_last_not_of('\0') + 1; }
+
 constexpr std::size_t kLength = 8;
 constexpr std::size_t kCrc = 4;
 
@@ -65,22 +68,28 @@ std::string tfrecord_frame(std::string_view bytes) {
   return frame;
 }
 
+TfRecordReader::TfRecordReader(std::string_view content, std::string source)
+    : content_(content), source_(std::move(source)), written_(written_bytes(content)) {}
+
+std::optional<std::string_view> TfRecordReader::torn() {
+  truncated_ = true;
+  return std::nullopt;
+}
+
 std::optional<std::string_view> TfRecordReader::next() {
   const std::string_view rest = content_.substr(offset_);
   if (rest.empty()) return std::nullopt;
-  if (rest.size() < kLength + kCrc) {
-    truncated_ = true;
-    return std::nullopt;
-  }
+  if (rest.size() < kLength + kCrc) return torn();
   const std::string_view length = rest.substr(0, kLength);
-  if (get<std::uint32_t>(rest.substr(kLength)) != masked_crc32c(length)) damaged(source_, offset_);
-  const auto size = get<std::uint64_t>(length);
-  if (size > rest.size() || rest.size() - size < kLength + 2 * kCrc) {
-    truncated_ = true;
-    return std::nullopt;
+  if (get<std::uint32_t>(rest.substr(kLength)) != masked_crc32c(length)) {
+    if (written_ < offset_ + kLength + kCrc) return torn();
+    damaged(source_, offset_);
   }
+  const auto size = get<std::uint64_t>(length);
+  if (size > rest.size() || rest.size() - size < kLength + 2 * kCrc) return torn();
   const std::string_view bytes = rest.substr(kLength + kCrc, size);
   if (get<std::uint32_t>(rest.substr(kLength + kCrc + size)) != masked_crc32c(bytes)) {
+    if (written_ < offset_ + kLength + 2 * kCrc + size) return torn();
     damaged(source_, offset_);
   }
   offset_ += kLength + 2 * kCrc + size;
@@ -112,7 +121,7 @@ std::string WandbLogWriter::frame(std::string_view bytes) {
 }
 
 WandbLogReader::WandbLogReader(std::string_view content, std::string source)
-    : content_(content), source_(std::move(source)) {
+    : content_(content), source_(std::move(source)), written_(written_bytes(content)) {
   const std::string header = wandb_header();
   if (content_.substr(0, header.size()) != header) {
     throw DataError(fmt::format("{}: no W&B log: it does not begin with W&B's header", source_),
@@ -134,8 +143,11 @@ std::optional<WandbLogReader::Fragment> WandbLogReader::next_fragment(std::size_
   }
   const Fragment found{rest[6], rest.substr(kFragmentHeader, size)};
   if (get<std::uint32_t>(rest) !=
-      crc32(rest.substr(kFragmentHeader, size), crc32(rest.substr(6, 1))))
-    damaged(source_, at);
+      crc32(rest.substr(kFragmentHeader, size), crc32(rest.substr(6, 1)))) {
+    if (written_ >= at + kFragmentHeader + size) damaged(source_, at);
+    truncated_ = true;
+    return std::nullopt;
+  }
   at += kFragmentHeader + size;
   return found;
 }

@@ -12,20 +12,23 @@ namespace polyphony::record {
 /// One record of a TFRecord file: length, its masked CRC-32C, the bytes, their masked CRC-32C.
 std::string tfrecord_frame(std::string_view bytes);
 
-/// Records of a TFRecord file, one after the other.
+/// Records of a TFRecord file, one after the other. The last one may be torn: it is cut off, or the
+/// file ends in the NULs that a power loss leaves where bytes were still to be written.
 class TfRecordReader {
  public:
   /// @param content  the whole file, borrowed; @param source  name for messages
-  TfRecordReader(std::string_view content, std::string source)
-      : content_(content), source_(std::move(source)) {}
-  /// nullopt at the end; a record that is cut off there ends the file too, and truncated() says so.
-  /// @throws DataError naming file and offset where a checksum is wrong
+  TfRecordReader(std::string_view content, std::string source);
+  /// nullopt at the end; a torn record ends the file too, and truncated() says so.
+  /// @throws DataError naming file and offset where a checksum is wrong before that
   std::optional<std::string_view> next();
   bool truncated() const { return truncated_; }
 
  private:
+  std::optional<std::string_view> torn();
+
   std::string_view content_;
   std::string source_;
+  std::size_t written_;  ///< bytes up to the last one that is not NUL
   std::size_t offset_ = 0;
   bool truncated_ = false;
 };
@@ -63,6 +66,7 @@ class WandbLogReader {
 
   std::string_view content_;
   std::string source_;
+  std::size_t written_;  ///< bytes up to the last one that is not NUL
   std::size_t offset_ = 0;
   bool truncated_ = false;
 };

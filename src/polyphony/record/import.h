@@ -19,13 +19,15 @@ struct ImportedRun {
   std::optional<double> ended;
   State state = State::kFinished;
   bool truncated = false;  ///< the record breaks off in the middle of an entry, as of a killed run
+  std::string left_out;    ///< what could not be read of it, for a message; "" where all is whole
 };
 
 // Each @throws IoError where the file cannot be read, DataError naming file and place where it is
 // damaged or of another format.
 
 /// A table of metrics: Lightning's CSVLogger's, or any other with a column `step` or `epoch`. Empty
-/// cells are no values; columns that are no numbers are left out.
+/// cells are no values; columns that are no numbers are left out, and rows that are torn or
+/// damaged.
 ImportedRun read_csv_log(const std::filesystem::path& file);
 /// A TensorBoard event file, or a directory: all event files that lie in it, in the order of their
 /// names. Scalars (also those kept as tensors), hyper-parameters, and the epoch where one is

@@ -14,7 +14,13 @@ namespace polyphony::record {
 namespace fs = std::filesystem;
 
 ImportedRun read_csv_log(const fs::path& file) {
-  CsvTable table = read_csv(file);
+  const AppendedCsv whole_rows = read_appended_csv(file);
+  const CsvTable& table = whole_rows.table;
+  if (table.header.empty() || (table.rows.empty() && whole_rows.left_out > 1)) {
+    throw DataError(fmt::format("{}: no table of metrics: {}", file.string(),
+                                whole_rows.left_out > 0 ? "no row of it is whole" : "it is empty"),
+                    "its first line names the columns, and each line ends with a line end");
+  }
   const auto column = [&table](const char* name) -> std::optional<std::size_t> {
     const auto found = std::find(table.header.begin(), table.header.end(), name);
     if (found == table.header.end()) return std::nullopt;
@@ -28,6 +34,7 @@ ImportedRun read_csv_log(const fs::path& file) {
         "name a metrics.csv as CSVLogger writes it");
   }
   ImportedRun run;
+  run.left_out = whole_rows.note();
   run.info.source = "csv";
   const fs::path folder = fs::absolute(file).parent_path();
   run.info.directory = folder;
@@ -42,7 +49,8 @@ ImportedRun read_csv_log(const fs::path& file) {
       return value && std::isfinite(*value) ? static_cast<std::int64_t>(*value) : otherwise;
     };
     const std::int64_t at_epoch = whole(epoch, 0);
-    const std::int64_t at_step = whole(step, step ? static_cast<std::int64_t>(r) : at_epoch);
+    const std::int64_t at_step =
+        whole(step, step ? static_cast<std::int64_t>(whole_rows.numbers[r]) : at_epoch);
     for (std::size_t c = 0; c < table.header.size(); ++c) {
       if (c == step || c == epoch || table.rows[r][c].empty()) continue;
       if (const auto value = number(c)) {

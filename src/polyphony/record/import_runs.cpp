@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/record/host.h>
+#include <polyphony/record/store_database.h>
 
 namespace polyphony::record {
 namespace fs = std::filesystem;
@@ -92,13 +92,19 @@ ImportedRun read_record(const FoundRecord& record) {
 std::optional<std::int64_t> imported_before(const Store& store, const ImportedRun& run) {
   for (const Run& known : store.runs()) {
     if (known.source == run.info.source && known.directory == run.info.directory) return known.id;
+    // The table that a run of this program has in its own directory.
+    const bool own = known.source == "polyphony" && !known.directory.empty();
+    if (own && fs::absolute(known.directory).lexically_normal() == run.info.directory) {
+      return known.id;
+    }
   }
   return std::nullopt;
 }
 
 std::int64_t store_imported(Store& store, const ImportedRun& run) {
-  const std::int64_t id = store.begin(run.info);
-  try {
+  std::int64_t id = 0;
+  store.database().transaction([&] {
+    id = store.begin(run.info);
     store.log(id, run.metrics);
     store.log_system(id, run.system);
     store.log_console(id, run.console);
@@ -116,10 +122,7 @@ std::int64_t store_imported(Store& store, const ImportedRun& run) {
     if (started > 0) {
       store.set_times(id, started, ended >= started ? std::optional(ended) : std::nullopt);
     }
-  } catch (...) {
-    store.remove(id);
-    throw;
-  }
+  });
   return id;
 }
 

@@ -79,7 +79,10 @@ class Reader {
       }
       take(event);
     }
-    run_.truncated = run_.truncated || records.truncated();
+    if (records.truncated()) {
+      run_.truncated = true;
+      ++torn_;
+    }
   }
 
   ImportedRun finish() {
@@ -92,6 +95,7 @@ class Reader {
       run_.info.config_yaml = config::to_yaml(hyper_parameters_);
     }
     if (!ended_ && run_.truncated) run_.state = State::kInterrupted;
+    if (torn_ > 0) run_.left_out = fmt::format("{} torn entries at the end left out", torn_);
     run_.ended = last_;
     return std::move(run_);
   }
@@ -126,6 +130,7 @@ class Reader {
   }
 
   ImportedRun run_;
+  int torn_ = 0;  ///< files that break off in the middle of an entry
   double last_ = 0;
   bool ended_ = false;
   std::map<std::int64_t, std::int64_t> epochs_;  ///< by step

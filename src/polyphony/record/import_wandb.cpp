@@ -69,6 +69,7 @@ class Reader {
       take(record);
     }
     run_.truncated = records.truncated();
+    if (run_.truncated) run_.left_out = "1 torn entry at the end left out";
   }
 
   ImportedRun finish() {

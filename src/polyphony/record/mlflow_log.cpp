@@ -193,12 +193,13 @@ void MlflowLog::log_image(const std::string& tag, const Image& image, std::int64
 }
 
 void MlflowLog::flush() {
-  for (const auto& [name, lines] : pending_) {
+  while (!pending_.empty()) {
+    const auto& [name, lines] = *pending_.begin();
     AppendFile file(directory_ / "metrics" / name, AppendFile::Mode::kContinue);
     file.append(lines);
     file.flush();
+    pending_.erase(pending_.begin());
   }
-  pending_.clear();
 }
 
 void MlflowLog::finish(State state, const std::string& error) {

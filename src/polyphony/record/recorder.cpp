@@ -39,6 +39,77 @@ std::size_t signature(const Row& row) {
   return hash;
 }
 
+/// Entries that wait, of bounded size.
+struct Queue {
+  std::deque<Entry> entries;
+  std::size_t values = 0;  ///< in rows
+
+  /// @return values left out to stay within the bound
+  std::size_t push(Entry entry, std::size_t most_values) {
+    values += entry.row.values.size();
+    entries.push_back(std::move(entry));
+    return values > most_values ? thin(most_values) : 0;
+  }
+  void pop() {
+    values -= entries.front().row.values.size();
+    entries.pop_front();
+  }
+
+ private:
+  std::size_t thin(std::size_t most_values);
+};
+
+/// Leaves out every second row of each kind of which many wait; the oldest where that frees
+/// nothing.
+std::size_t Queue::thin(std::size_t most_values) {
+  constexpr int kMany = 16;
+  std::map<std::size_t, int> rows;
+  for (const Entry& entry : entries) {
+    if (!entry.source) ++rows[signature(entry.row)];
+  }
+  std::map<std::size_t, int> seen;
+  const std::size_t before = values;
+  std::erase_if(entries, [&](const Entry& entry) {
+    if (entry.source) return false;
+    const std::size_t kind = signature(entry.row);
+    // Counted from the newest backwards, which stays.
+    const bool out = rows[kind] >= kMany && (rows[kind] - ++seen[kind]) % 2 == 1;
+    if (out) values -= entry.row.values.size();
+    return out;
+  });
+  while (values > most_values && !entries.empty()) {
+    const auto oldest = std::find_if(entries.begin(), entries.end(),
+                                     [](const Entry& entry) { return !entry.source; });
+    if (oldest == entries.end()) break;
+    values -= oldest->row.values.size();
+    entries.erase(oldest);
+  }
+  return before - values;
+}
+
+constexpr double kLongestRetry = 30;  // seconds
+
+/// A sink, and what waits for it while it cannot be written.
+struct Output {
+  std::unique_ptr<Sink> sink;
+  Queue waiting;
+  std::string failure;  ///< "" where it can be written
+  double retry = 0;     ///< seconds
+  Clock::time_point next_try;
+  std::int64_t left_out = 0;  ///< values of rows that waited for too long
+
+  bool fails() const { return !failure.empty(); }
+};
+
+/// Does one thing to a sink. A source is one that only hands on an action.
+void apply(Sink& sink, const Entry& entry) {
+  if (!entry.source) {
+    sink.log(entry.row);
+  } else if (const auto action = entry.source()) {
+    (*action)(sink);
+  }
+}
+
 /// No signal is the recorder thread's to handle.
 class NoSignals {
  public:
@@ -60,16 +131,15 @@ class NoSignals {
 /// Shared by the recorder and its thread, which outlives it where the system does not let it go.
 struct Recorder::Core {
   // Only the thread's.
-  std::vector<std::unique_ptr<Sink>> sinks;
+  std::vector<Output> outputs;
   RecorderOptions options;
   std::vector<Source> sources;
 
   std::mutex mutex;
   std::condition_variable work;  ///< for the thread
   std::condition_variable done;  ///< for those that wait
-  std::deque<Entry> queue;
+  Queue queue;
   std::vector<Source> new_sources;
-  std::size_t values = 0;    ///< in the queue
   std::int64_t queued = 0;   ///< entries ever
   std::int64_t flushed = 0;  ///< of these, with the system
   bool flush_now = false;
@@ -81,12 +151,15 @@ struct Recorder::Core {
   std::thread thread;
 
   void push(Entry entry);
-  void thin();
   void run();
   void take(std::deque<Entry>& entries, std::int64_t& count);
-  void deliver(const Action& action);
+  void deliver(const Entry& entry);
   void ask(const Source& source);
   void ask_sources();
+  void fail(Output& output, const std::string& what) const;
+  void retry(Output& output) const;
+  void flush_outputs();
+  void finish_outputs();
   void warn(const std::string& text) const;
 };
 
@@ -100,51 +173,91 @@ void Recorder::Core::warn(const std::string& text) const {
 
 void Recorder::Core::push(Entry entry) {
   const std::lock_guard lock(mutex);
-  values += entry.row.values.size();
   ++queued;
-  queue.push_back(std::move(entry));
-  if (values > options.most_values) thin();
-  if (values > options.most_values / 2) work.notify_one();
+  left_out += static_cast<std::int64_t>(queue.push(std::move(entry), options.most_values));
+  if (queue.values > options.most_values / 2) work.notify_one();
 }
 
-/// Leaves out every second row of each kind of which many wait; the oldest where that frees
-/// nothing.
-void Recorder::Core::thin() {
-  constexpr int kMany = 16;
-  std::map<std::size_t, int> rows;
-  for (const Entry& entry : queue) {
-    if (!entry.source) ++rows[signature(entry.row)];
+void Recorder::Core::fail(Output& output, const std::string& what) const {
+  if (!output.fails()) {
+    output.retry = options.retry_seconds;
+    warn(fmt::format("{} cannot be written; the run goes on, and it is tried again: {}",
+                     output.sink->name(), what));
+  } else {
+    output.retry = std::min(2 * output.retry, kLongestRetry);
   }
-  std::map<std::size_t, int> seen;
-  const std::size_t before = values;
-  std::erase_if(queue, [&](const Entry& entry) {
-    if (entry.source) return false;
-    const std::size_t kind = signature(entry.row);
-    // Counted from the newest backwards, which stays.
-    const bool out = rows[kind] >= kMany && (rows[kind] - ++seen[kind]) % 2 == 1;
-    if (out) values -= entry.row.values.size();
-    return out;
-  });
-  while (values > options.most_values && !queue.empty()) {
-    const auto oldest =
-        std::find_if(queue.begin(), queue.end(), [](const Entry& entry) { return !entry.source; });
-    if (oldest == queue.end()) break;
-    values -= oldest->row.values.size();
-    queue.erase(oldest);
-  }
-  left_out += static_cast<std::int64_t>(before - values);
+  output.failure = what.empty() ? "it does not say why" : what;
+  output.next_try = Clock::now() + span(output.retry);
 }
 
-void Recorder::Core::deliver(const Action& action) {
-  std::erase_if(sinks, [&](const std::unique_ptr<Sink>& sink) {
-    try {
-      action(*sink);
-      return false;
-    } catch (const std::exception& failure) {
-      warn(fmt::format("{} is dropped, the run goes on: {}", sink->name(), failure.what()));
-      return true;
+/// To every sink; it waits for those that cannot be written.
+void Recorder::Core::deliver(const Entry& entry) {
+  for (Output& output : outputs) {
+    if (!output.fails()) {
+      try {
+        apply(*output.sink, entry);
+        continue;
+      } catch (const std::exception& failure) {
+        fail(output, failure.what());
+      }
     }
-  });
+    output.left_out += static_cast<std::int64_t>(output.waiting.push(entry, options.most_values));
+  }
+}
+
+/// What waits for a sink, in its order, as far as it goes.
+void Recorder::Core::retry(Output& output) const {
+  try {
+    output.sink->flush();
+    while (!output.waiting.entries.empty()) {
+      apply(*output.sink, output.waiting.entries.front());
+      output.waiting.pop();
+    }
+    output.sink->flush();
+    output.failure.clear();
+    warn(fmt::format("{} is written again", output.sink->name()));
+  } catch (const std::exception& failure) {
+    fail(output, failure.what());
+  }
+}
+
+void Recorder::Core::flush_outputs() {
+  for (Output& output : outputs) {
+    if (output.fails()) {
+      if (Clock::now() >= output.next_try) retry(output);
+      continue;
+    }
+    try {
+      output.sink->flush();
+    } catch (const std::exception& failure) {
+      fail(output, failure.what());
+    }
+  }
+}
+
+void Recorder::Core::finish_outputs() {
+  for (Output& output : outputs) {
+    std::string failure;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      if (output.fails()) retry(output);
+      try {
+        output.sink->finish(state, error);
+        failure.clear();
+        break;
+      } catch (const std::exception& thrown) {
+        failure = thrown.what();
+      }
+    }
+    if (failure.empty()) failure = output.failure;
+    if (!failure.empty()) {
+      warn(fmt::format("{} lacks the end of this run, {} values and more: {}", output.sink->name(),
+                       output.waiting.values, failure));
+    }
+    if (output.left_out > 0) {
+      warn(fmt::format("{} values were left out of {}: it could not be written for too long",
+                       output.left_out, output.sink->name()));
+    }
+  }
 }
 
 void Recorder::Core::ask(const Source& source) {
@@ -154,7 +267,7 @@ void Recorder::Core::ask(const Source& source) {
   } catch (const std::exception& failure) {
     warn(fmt::format("not recorded: {}", failure.what()));
   }
-  if (action) deliver(*action);
+  if (action) deliver({{}, [action = *std::move(action)] { return std::optional(action); }});
 }
 
 void Recorder::Core::ask_sources() {
@@ -169,10 +282,10 @@ void Recorder::Core::ask_sources() {
 /// Waits for something to do, at most until the next flush.
 void Recorder::Core::take(std::deque<Entry>& entries, std::int64_t& count) {
   std::unique_lock lock(mutex);
-  const auto due = [this] { return stop || flush_now || values > options.most_values / 2; };
+  const auto due = [this] { return stop || flush_now || queue.values > options.most_values / 2; };
   work.wait_for(lock, span(options.flush_seconds), due);
-  entries.swap(queue);
-  values = 0;
+  entries.swap(queue.entries);
+  queue.values = 0;
   count = queued;
   flush_now = false;
 }
@@ -188,21 +301,21 @@ void Recorder::Core::run() {
       if (entry.source) {
         ask(entry.source);
       } else {
-        deliver([&entry](Sink& sink) { sink.log(entry.row); });
+        deliver(entry);
       }
     }
     {
       const std::lock_guard lock(mutex);
-      last = stop && queue.empty();
+      last = stop && queue.entries.empty();
     }
     if (last || Clock::now() - asked >= span(options.source_seconds)) {
       asked = Clock::now();
       ask_sources();
     }
     if (last) {
-      deliver([this](Sink& sink) { sink.finish(state, error); });
+      finish_outputs();
     } else {
-      deliver([](Sink& sink) { sink.flush(); });
+      flush_outputs();
     }
     const std::lock_guard lock(mutex);
     flushed = count;
@@ -213,7 +326,10 @@ void Recorder::Core::run() {
 
 Recorder::Recorder(std::vector<std::unique_ptr<Sink>> sinks, RecorderOptions options)
     : core_(std::make_shared<Core>()) {
-  core_->sinks = std::move(sinks);
+  for (auto& sink : sinks) {
+    core_->outputs.emplace_back();
+    core_->outputs.back().sink = std::move(sink);
+  }
   core_->options = std::move(options);
   const NoSignals masked;
   core_->thread = std::thread([core = core_] { core->run(); });

@@ -22,16 +22,19 @@ struct RecorderOptions {
   std::size_t most_values = 500'000;
   double flush_seconds = 0.25;  ///< what was logged is with the system after so long
   double source_seconds = 1.0;  ///< how often the sources are asked
+  double retry_seconds = 0.5;   ///< until a sink that threw is tried again; each time twice as long
   std::function<void(const std::string&)> warn;  ///< null: standard error
 };
 
 /// Hands what a run logs to its sinks, on a thread of its own: the training thread puts a row in a
-/// queue and goes on. A sink that throws is dropped with a warning; the others, and the run, go on.
+/// queue and goes on. A sink that throws (its disk is full, say) is told once and tried again, at
+/// last after half a minute each time; what it is to record waits in its order. The others, and the
+/// run, go on. finish() tries a last time and tells how many values a sink has not got.
 ///
-/// Where the disk stands still, the queue is bounded: of rows with the same names, every second one
-/// that waits is left out, the newest never, so that curves keep their shape at half the points; as
-/// often as it takes. Rows of other names (a validation among training steps) are kept while they
-/// are few. finish() tells how many values were left out.
+/// Where the disk stands still, or a sink cannot be written, the queue is bounded: of rows with the
+/// same names, every second one that waits is left out, the newest never, so that curves keep their
+/// shape at half the points; as often as it takes. Rows of other names (a validation among training
+/// steps) are kept while they are few. finish() tells how many values were left out.
 class Recorder {
  public:
   Recorder(std::vector<std::unique_ptr<Sink>> sinks, RecorderOptions options = {});

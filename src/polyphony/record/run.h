@@ -22,6 +22,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 /// What is known of a run when it starts.
 struct RunInfo {
+  std::string uid;  ///< names it in whatever store its record is; "" for imported runs
   std::string name;
   std::filesystem::path directory;
   std::string host;                       ///< as host_name() gives it

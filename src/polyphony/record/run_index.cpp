@@ -89,7 +89,7 @@ const std::vector<std::string>& own_fields() {
 }
 
 struct RunIndex::State {
-  explicit State(const std::filesystem::path& path) : store(path, StoreMode::kExisting) {}
+  explicit State(const std::filesystem::path& path) : store(path, StoreMode::kRead) {}
 
   Store store;
   std::map<std::int64_t, IndexedRun> runs;

@@ -37,8 +37,9 @@ struct Image {
   std::vector<std::uint8_t> pixels;  ///< 3 * width * height
 };
 
-/// Where a run's record goes: one format, its files. The recorder calls it from one thread and
-/// drops it where it throws. What a format has no place for, it leaves out.
+/// Where a run's record goes: one format, its files. The recorder calls it from one thread. What
+/// throws is called again later, in its order: it has then left no half of itself in the files, or
+/// doing it twice is doing it once. What a format has no place for, it leaves out.
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -59,7 +60,7 @@ class Sink {
 
   /// Hands everything to the system: it outlives a killed process. Called several times a second.
   virtual void flush() {}
-  /// The end, once; flushes. @param error  "" where there is none
+  /// The end; flushes. Called once more where it throws. @param error  "" where there is none
   virtual void finish(State, const std::string& /*error*/) {}
 };
 

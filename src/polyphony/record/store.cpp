@@ -38,8 +38,10 @@ std::vector<ConfigValue> leaves_of(const std::string& yaml) {
 
 }  // namespace
 
-Store::Store(const fs::path& path, StoreMode mode) : database_(std::make_unique<Database>()) {
+Store::Store(const fs::path& path, StoreMode mode, double patience)
+    : database_(std::make_unique<Database>()) {
   database_->path = path;
+  database_->patience = patience;
   database_->open(mode);
 }
 Store::~Store() = default;
@@ -48,25 +50,36 @@ Store& Store::operator=(Store&&) noexcept = default;
 
 const fs::path& Store::path() const { return database_->path; }
 
-std::int64_t Store::begin(const RunInfo& info) {
+bool Store::moved() const { return database_->moved(); }
+void Store::detach() { database_->detach(); }
+
+std::int64_t Store::begin(const RunInfo& info, std::optional<double> started) {
   const Database& db = *database_;
   std::int64_t run = 0;
   db.transaction([&] {
+    if (!info.uid.empty()) {
+      Statement known(db.handle, db.path, "SELECT id FROM runs WHERE uid = ?");
+      known.bind(info.uid);
+      if (known.step()) {
+        run = known.integer(0);
+        return;
+      }
+    }
     Statement insert(
         db.handle, db.path,
         "INSERT INTO runs(name, directory, state, host, pid, git_commit, git_dirty, command, "
         "config_yaml, overrides, seed, started, verb, group_name, notes, heartbeat, git_diff, "
-        "git_remote, environment, system, hyper_parameters, model_summary, source) "
+        "git_remote, environment, system, hyper_parameters, model_summary, source, uid) "
         "VALUES(?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?12, ?13, ?14, ?11, ?15, ?16, ?17, "
-        "?18, ?19, ?20, ?21)");
+        "?18, ?19, ?20, ?21, ?22)");
     insert.bind(info.name).bind(info.directory.string()).bind(info.host).bind(info.pid);
     insert.bind(info.git_commit).bind(std::int64_t{info.git_dirty}).bind(info.command);
     insert.bind(info.config_yaml).bind(dump(info.overrides)).bind(info.seed);
-    insert.bind(now()).bind(info.verb).bind(info.group).bind(info.notes);
+    insert.bind(started.value_or(now())).bind(info.verb).bind(info.group).bind(info.notes);
     insert.bind(info.git_diff).bind(info.git_remote).bind(json_object(info.environment));
     insert.bind(json_object(info.system)).bind(json_object(info.hyper_parameters));
     insert.bind(info.model_summary).bind(info.source.empty() ? "polyphony" : info.source);
-    insert.run();
+    insert.bind(info.uid).run();
     run = sqlite3_last_insert_rowid(db.handle);
     Statement tag(db.handle, db.path, "INSERT OR IGNORE INTO tags VALUES(?, ?)");
     for (const std::string& text : info.tags) tag.bind(run).bind(text).run();
@@ -110,6 +123,7 @@ void Store::log(std::int64_t run, std::span<const Metric> metrics) {
 }
 
 void Store::log_system(std::int64_t run, std::span<const SystemMetric> metrics) {
+  if (metrics.empty()) return;
   const Database& db = *database_;
   db.transaction([&] {
     Statement insert(db.handle, db.path, "INSERT INTO system_metrics VALUES(?, ?, ?, ?)");
@@ -120,6 +134,7 @@ void Store::log_system(std::int64_t run, std::span<const SystemMetric> metrics) 
 }
 
 void Store::log_console(std::int64_t run, std::span<const ConsoleLine> lines) {
+  if (lines.empty()) return;
   const Database& db = *database_;
   db.transaction([&] {
     Statement insert(db.handle, db.path,
@@ -170,14 +185,15 @@ void Store::require_run(std::int64_t run) const {
 }
 
 void Store::finish(std::int64_t run, State state, const std::string& error,
-                   const std::string& exit_reason) {
+                   const std::string& exit_reason, std::optional<double> time) {
   require_run(run);
   std::string reason = exit_reason.empty() ? error.substr(0, error.find('\n')) : exit_reason;
   if (reason.empty()) reason = to_string(state);
   Statement update(database_->handle, database_->path,
                    "UPDATE runs SET state = ?1, error = ?2, exit_reason = ?3, ended = ?4, "
                    "heartbeat = ?4, duration = ?4 - started WHERE id = ?5");
-  update.bind(std::string(to_string(state))).bind(error).bind(reason).bind(now()).bind(run).run();
+  update.bind(std::string(to_string(state))).bind(error).bind(reason).bind(time.value_or(now()));
+  update.bind(run).run();
 }
 
 void Store::set_times(std::int64_t run, double started, std::optional<double> ended) {
@@ -214,15 +230,66 @@ void Store::set_notes(std::int64_t run, const std::string& notes) {
   update.bind(notes).bind(run).run();
 }
 
+/// All that the run has logged.
+void Store::clear(std::int64_t run) {
+  for (const char* table :
+       {"metrics", "metric_summaries", "system_metrics", "console", "alerts", "artifacts"}) {
+    database_->execute(fmt::format("DELETE FROM {} WHERE run_id = {}", table, run));
+  }
+}
+
 void Store::remove(std::int64_t run) {
   require_run(run);
   database_->transaction([&] {
-    for (const char* table : {"metrics", "metric_summaries", "system_metrics", "console", "alerts",
-                              "artifacts", "config_values", "tags"}) {
+    clear(run);
+    for (const char* table : {"config_values", "tags"}) {
       database_->execute(fmt::format("DELETE FROM {} WHERE run_id = {}", table, run));
     }
     database_->execute(fmt::format("DELETE FROM runs WHERE id = {}", run));
   });
+}
+
+std::int64_t Store::batches(std::int64_t run) const {
+  return database_->number(fmt::format("SELECT batches FROM runs WHERE id = {}", run));
+}
+
+bool Store::write(std::int64_t run, const StoreBatch& batch) {
+  bool fresh = false;
+  database_->transaction([&] {
+    require_run(run);
+    const std::int64_t known = batches(run);
+    fresh = known < batch.last;
+    if (!fresh) return;
+    if (known >= batch.first) clear(run);
+    log(run, batch.metrics);
+    log_system(run, batch.system);
+    log_console(run, batch.console);
+    for (const Alert& alert : batch.alerts) log_alert(run, alert);
+    for (const Artifact& artifact : batch.artifacts) add_artifact(run, artifact);
+    if (batch.hyper_parameters) set_hyper_parameters(run, *batch.hyper_parameters);
+    if (batch.model_summary) set_model_summary(run, *batch.model_summary);
+    if (batch.heartbeat) heartbeat(run, *batch.heartbeat);
+    if (batch.end) finish(run, batch.end->state, batch.end->error, "", batch.end->time);
+    database_->execute(fmt::format("UPDATE runs SET batches = {} WHERE id = {}", batch.last, run));
+  });
+  return fresh;
+}
+
+StoreBatch Store::all_of(std::int64_t run) const {
+  StoreBatch all;
+  all.first = 1;
+  all.last = batches(run);
+  all.metrics = metrics(run);
+  all.system = system_metrics(run);
+  all.console = console(run);
+  all.alerts = alerts(run);
+  all.artifacts = artifacts(run);
+  if (const auto found = find(run)) {
+    all.hyper_parameters = found->hyper_parameters;
+    all.model_summary = found->model_summary;
+    all.heartbeat = found->heartbeat;
+  }
+  return all;
 }
 
 fs::path default_store_path() {

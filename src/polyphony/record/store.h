@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <polyphony/record/run.h>
+#include <polyphony/record/store_batch.h>
 
 namespace polyphony::record {
 
@@ -19,7 +20,8 @@ struct RunQuery {
 
 enum class StoreMode {
   kCreate,    ///< made where absent; must be writable
-  kExisting,  ///< an absent file is an error
+  kExisting,  ///< an absent file is an error; must be writable
+  kRead,      ///< an absent file is an error; nothing is written where that is not allowed
 };
 
 /// The run store: one SQLite file (WAL), shared by any number of processes.
@@ -28,15 +30,28 @@ class Store {
  public:
   /// @throws IoError if the file cannot be opened or written, is damaged, is no run store, or was
   ///         written by a newer program
-  explicit Store(const std::filesystem::path& path, StoreMode mode = StoreMode::kCreate);
+  /// @param patience  seconds to wait for another process that holds it locked
+  explicit Store(const std::filesystem::path& path, StoreMode mode = StoreMode::kCreate,
+                 double patience = 10);
   ~Store();
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
 
   // Writing. What a call has written outlives a SIGKILL once it returns; each is one transaction.
-  /// Records a run as running, with its tags and the leaves of its configuration.
+  /// Records a run as running, with its tags and the leaves of its configuration; one whose uid is
+  /// there already is left as it is.
+  /// @param started  seconds since 1970; now where absent
   /// @return its id, from 1
-  std::int64_t begin(const RunInfo& info);
+  std::int64_t begin(const RunInfo& info, std::optional<double> started = std::nullopt);
+  /// Records a batch, once: one whose number is in already is left out. One that stands for several
+  /// of which only the first are in replaces all that the run has.
+  /// @return whether it was new
+  /// @throws IoError if there is no such run
+  bool write(std::int64_t run, const StoreBatch& batch);
+  /// The number of the newest batch that is in; 0 where there is none.
+  std::int64_t batches(std::int64_t run) const;
+  /// All that is recorded of a run, as one batch that stands for all of them.
+  StoreBatch all_of(std::int64_t run) const;
   void log(std::int64_t run, std::span<const Metric> metrics);
   void log_system(std::int64_t run, std::span<const SystemMetric> metrics);
   void log_console(std::int64_t run, std::span<const ConsoleLine> lines);
@@ -47,10 +62,11 @@ class Store {
   void add_artifact(std::int64_t run, const Artifact& artifact);
   /// Says that the run is alive.
   void heartbeat(std::int64_t run, double time);
-  /// Records the end, its time and the duration. @param error  what went wrong, whole
+  /// Records the end, its time (now where absent) and the duration.
+  /// @param error  what went wrong, whole
   /// @throws IoError if there is no such run
   void finish(std::int64_t run, State state, const std::string& error = {},
-              const std::string& exit_reason = {});
+              const std::string& exit_reason = {}, std::optional<double> time = std::nullopt);
   /// The same with the times that an imported run had.
   void set_times(std::int64_t run, double started, std::optional<double> ended);
 
@@ -84,15 +100,21 @@ class Store {
   std::vector<Artifact> artifacts(std::int64_t run, const std::string& kind = {}) const;
 
   const std::filesystem::path& path() const;
+  /// Whether the file is no longer where it was opened: deleted, moved or replaced.
+  bool moved() const;
+  /// What is recorded goes into the file itself, wherever it is now, and closing leaves the files
+  /// at its old path alone, which may be another store's.
+  void detach();
   /// SQLite's connection, for queries of modules that read what is not offered above (tables:
   /// docs/recording.md).
   struct Database;
   Database& database() const { return *database_; }
 
-  static constexpr int kSchemaVersion = 2;
+  static constexpr int kSchemaVersion = 3;
 
  private:
   void require_run(std::int64_t run) const;
+  void clear(std::int64_t run);
 
   std::unique_ptr<Database> database_;
 };

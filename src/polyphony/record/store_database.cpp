@@ -1,11 +1,16 @@
 #include <polyphony/record/store_database.h>
 
+#include <unistd.h>
+
 #include <array>
+#include <cctype>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <sqlite3.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
 #include <polyphony/config/yaml.h>
 #include <polyphony/record/config_leaves.h>
 
@@ -75,14 +80,44 @@ CREATE TABLE artifacts(
   kind TEXT NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
   bytes INTEGER NOT NULL, created REAL NOT NULL, metadata TEXT NOT NULL DEFAULT '{}',
   data TEXT NOT NULL DEFAULT '', UNIQUE(run_id, name));
+)sql",
+    R"sql(
+ALTER TABLE runs ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+-- the number of the newest batch of its record that is in: each is written once
+ALTER TABLE runs ADD COLUMN batches INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX runs_of_uid ON runs(uid) WHERE uid <> '';
 )sql"};
+
+/// Whether SQLite can write a file: also the log and the index beside it.
+bool may_write(const fs::path& path) {
+  const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  return access(path.c_str(), W_OK) == 0 && access(directory.c_str(), W_OK) == 0;
+}
+
+/// A path as SQLite takes it in a URI.
+std::string uri_of(const fs::path& path) {
+  std::string uri = "file:";
+  for (const char c : fs::absolute(path).string()) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                       std::string_view("/._-").find(c) != std::string_view::npos;
+    uri += plain ? std::string(1, c) : fmt::format("%{:02x}", static_cast<unsigned char>(c));
+  }
+  return uri;
+}
 
 }  // namespace
 
-Store::Database::~Database() {
+Store::Database::~Database() { close(); }
+
+void Store::Database::close() {
   insert_metric.reset();
   update_summary.reset();
   sqlite3_close(handle);
+  handle = nullptr;
+  if (copy_.empty()) return;
+  std::error_code error;
+  fs::remove_all(copy_, error);
+  copy_.clear();
 }
 
 void Store::Database::execute(const std::string& sql) const {
@@ -96,6 +131,10 @@ std::int64_t Store::Database::number(const std::string& sql) const {
 }
 
 void Store::Database::transaction(const std::function<void()>& work) const {
+  if (sqlite3_get_autocommit(handle) == 0) {
+    work();
+    return;
+  }
   execute("BEGIN IMMEDIATE");
   try {
     work();
@@ -108,13 +147,44 @@ void Store::Database::transaction(const std::function<void()>& work) const {
   }
 }
 
+bool Store::Database::moved() const {
+  int moved = 0;
+  return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+         moved != 0;
+}
+
+void Store::Database::detach() {
+  sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+void Store::Database::connect(const std::string& name, int flags) {
+  const int code = sqlite3_open_v2(name.c_str(), &handle, flags, nullptr);
+  if (code != SQLITE_OK) fail_sqlite(handle, code, path);
+  sqlite3_busy_timeout(handle, static_cast<int>(patience * 1000));
+}
+
 void Store::Database::open(StoreMode mode) {
   std::error_code error;
-  if (mode == StoreMode::kExisting && !fs::exists(path, error)) {
+  if (mode != StoreMode::kCreate && !fs::exists(path, error)) {
     throw IoError(fmt::format("{}: no run store here", path.string()),
                   "start in the directory that the runs were started in, or name the file with "
                   "--store or POLYPHONY_STORE; the first run makes it");
   }
+  try {
+    if (mode == StoreMode::kRead && !may_write(path)) {
+      open_for_reading();
+    } else {
+      open_for_writing(mode);
+    }
+  } catch (...) {
+    close();  // no destructor runs for what was not made
+    throw;
+  }
+}
+
+void Store::Database::open_for_writing(StoreMode mode) {
+  std::error_code error;
   if (mode == StoreMode::kCreate && path.has_parent_path()) {
     fs::create_directories(path.parent_path(), error);
     if (error) {
@@ -124,17 +194,55 @@ void Store::Database::open(StoreMode mode) {
     }
   }
   const int create = mode == StoreMode::kCreate ? SQLITE_OPEN_CREATE : 0;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | create, nullptr);
-  if (code != SQLITE_OK) fail_sqlite(handle, code, path);
-  sqlite3_busy_timeout(handle, 10'000);
-  if (mode == StoreMode::kCreate) {
-    if (sqlite3_db_readonly(handle, "main") == 1) {
-      throw IoError(fmt::format("{}: run store: the file cannot be written to", path.string()),
-                    "check its permissions, or name another file with POLYPHONY_STORE");
-    }
-    execute("PRAGMA journal_mode=WAL");
+  connect(path.string(), SQLITE_OPEN_READWRITE | create);
+  if (sqlite3_db_readonly(handle, "main") == 1 || (fs::exists(path) && !may_write(path))) {
+    throw IoError(fmt::format("{}: run store: the file cannot be written to", path.string()),
+                  "check its permissions and those of its directory, or name another file with "
+                  "POLYPHONY_STORE");
   }
+  if (mode == StoreMode::kCreate) execute("PRAGMA journal_mode=WAL");
   execute("PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON");
+  migrate();
+}
+
+/// SQLite must make no file beside a store that is not ours to write: a -shm that belongs to a
+/// reader keeps its owner out.
+void Store::Database::open_for_reading() {
+  const auto beside = [this](const char* suffix) { return fs::path(path.string() + suffix); };
+  std::error_code error;
+  const bool has_index = access(beside("-shm").c_str(), R_OK) == 0;
+  const bool has_log =
+      fs::exists(beside("-wal"), error) && (has_index || fs::file_size(beside("-wal"), error) > 0);
+  if (has_log && !has_index) {
+    open_copy();
+  } else {
+    connect(uri_of(path) + (has_log ? "?readonly_shm=1" : "?immutable=1"),
+            SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+    if (number("PRAGMA user_version") < kSchemaVersion) {
+      sqlite3_close(handle);
+      handle = nullptr;
+      open_copy();
+    }
+  }
+  if (number("PRAGMA user_version") > kSchemaVersion) migrate();  // says that it is too new
+}
+
+/// A log that nobody can put into the file, or an older schema that nobody can bring up to date
+/// there: both are done in a copy.
+void Store::Database::open_copy() {
+  std::string folder = (fs::temp_directory_path() / "polyphony-store-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) {
+    throw IoError(fmt::format("{}: run store: it can only be read in a copy, and {} takes none",
+                              path.string(), fs::temp_directory_path().string()),
+                  "name a directory that can be written to with TMPDIR");
+  }
+  copy_ = folder;
+  const fs::path file = copy_ / "runs.db";
+  std::error_code error;
+  write_file(file, read_file(path));
+  const fs::path log = path.string() + "-wal";
+  if (fs::exists(log, error)) write_file(file.string() + "-wal", read_file(log));
+  connect(file.string(), SQLITE_OPEN_READWRITE);
   migrate();
 }
 

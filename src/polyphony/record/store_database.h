@@ -13,6 +13,7 @@ namespace polyphony::record {
 /// The store's connection and the statements it keeps prepared.
 struct Store::Database {
   std::filesystem::path path;
+  double patience = 10;  ///< seconds to wait for a lock
   sqlite3* handle = nullptr;
   std::unique_ptr<Statement> insert_metric, update_summary;
 
@@ -22,10 +23,20 @@ struct Store::Database {
   void execute(const std::string& sql) const;
   /// The first column of the first row; 0 where there is none.
   std::int64_t number(const std::string& sql) const;
-  /// Work in one transaction that takes the write lock at once; undone where it throws.
+  /// Work in one transaction that takes the write lock at once; undone where it throws. Part of the
+  /// transaction where one is open.
   void transaction(const std::function<void()>& work) const;
+  bool moved() const;
+  void detach();
 
  private:
+  void connect(const std::string& name, int flags);
+  void open_for_writing(StoreMode mode);
+  void open_for_reading();
+  void open_copy();
+  void close();
+
+  std::filesystem::path copy_;  ///< a directory with a copy that is read in the file's place
   void migrate() const;
   void fill_summaries_and_config() const;
 };

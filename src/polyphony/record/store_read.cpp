@@ -14,9 +14,9 @@ namespace {
 constexpr const char* kRunColumns =
     "id, name, directory, state, error, host, pid, git_commit, git_dirty, command, config_yaml, "
     "overrides, seed, started, ended, duration, verb, group_name, notes, exit_reason, heartbeat, "
-    "hyper_parameters, source";
+    "hyper_parameters, source, uid";
 constexpr const char* kDetailColumns = ", git_diff, git_remote, environment, system, model_summary";
-constexpr int kFirstDetail = 23;
+constexpr int kFirstDetail = 24;
 
 /// A running run of another host that gave no sign of life for so long is gone.
 constexpr double kSilentSeconds = 300;
@@ -66,6 +66,7 @@ Run read_run(Statement& row, const std::string& this_host) {
   run.heartbeat = row.optional_real(20);
   run.hyper_parameters = read_pairs(row.text(21));
   run.source = row.text(22);
+  run.uid = row.text(23);
   if (run.state == State::kRunning && is_gone(run, this_host)) {
     run.state = State::kInterrupted;
     run.died = true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -220,7 +221,7 @@ void TensorBoardLog::flush() {
 }
 
 void TensorBoardLog::finish(State state, const std::string& /*error*/) {
-  if (has_hyper_parameters_) {
+  if (std::exchange(has_hyper_parameters_, false)) {
     tb::HParamsPluginData session;
     session.mutable_session_end_info()->set_status(state == State::kFinished ? 1 : 2);
     session.mutable_session_end_info()->set_end_time_secs(now());

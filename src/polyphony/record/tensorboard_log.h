@@ -52,8 +52,8 @@ class TensorBoardLog : public Sink {
   std::optional<AppendFile> out_;
   std::vector<std::string> tags_;  ///< of scalars, in order of appearance
   std::size_t tags_in_layout_ = 0;
-  std::int64_t step_ = 0;  ///< of the newest row
-  bool has_hyper_parameters_ = false;
+  std::int64_t step_ = 0;              ///< of the newest row
+  bool has_hyper_parameters_ = false;  ///< their session is open
 };
 
 }  // namespace polyphony::record

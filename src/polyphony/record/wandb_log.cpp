@@ -4,6 +4,7 @@
 #include <cmath>
 #include <ctime>
 #include <random>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -67,6 +68,26 @@ const std::string* find(const Pairs& pairs, const std::string& name) {
   return nullptr;
 }
 
+/// The step behind the last one of a log, as far as it can be read.
+std::int64_t next_history_step(const fs::path& file) {
+  std::int64_t next = 0;
+  try {
+    const std::string content = read_file(file);
+    WandbLogReader reader(content, file.string());
+    while (const auto bytes = reader.next()) {
+      wandb::Record record;
+      if (!record.ParseFromString(*bytes) || !record.has_history()) continue;
+      next = std::max(next, record.history().step().num() + 1);
+    }
+  } catch (const DataError& damage) {
+    fmt::print(stderr,
+               "warning: W&B: the run goes on behind step {}, the last one that can be "
+               "read of the earlier: {}\n",
+               next, damage.what());
+  }
+  return next;
+}
+
 /// W&B's name of a measurement; "" for those it has none for.
 std::string stat_name(const std::string& name) {
   if (name == "cpu_percent") return "cpu";
@@ -103,13 +124,7 @@ WandbLog::WandbLog(WandbOptions options, const RunInfo& run)
   if (options_.id.empty()) options_.id = new_wandb_id();
   if (options_.resume) {
     if (const auto earlier = find_wandb_run(options_.save_dir, options_.id)) {
-      const std::string content = read_file(*earlier);
-      WandbLogReader reader(content, earlier->string());
-      while (const auto bytes = reader.next()) {
-        wandb::Record record;
-        if (!record.ParseFromString(*bytes) || !record.has_history()) continue;
-        history_step_ = std::max(history_step_, record.history().step().num() + 1);
-      }
+      history_step_ = next_history_step(*earlier);
     }
   }
   const fs::path root = options_.save_dir / "wandb";
@@ -330,6 +345,13 @@ void WandbLog::flush() {
 }
 
 void WandbLog::finish(State state, const std::string& error) {
+  write_summary();
+  write_metadata(run_, to_string(state));
+  if (!std::exchange(ended_, true)) write_end(state, error);
+  flush();
+}
+
+void WandbLog::write_end(State state, const std::string& error) {
   if (!error.empty()) {
     const ConsoleLine line{0, now(), error};
     log_console({&line, 1});
@@ -338,8 +360,6 @@ void WandbLog::finish(State state, const std::string& error) {
   wandb::Summary& values = *summary.mutable_summary();  // a record says what it is, empty too
   for (const auto& [name, json] : summary_) add_item(values.mutable_update(), name, json);
   write(summary);
-  write_summary();
-  write_metadata(run_, to_string(state));
   wandb::Record exit;
   exit.mutable_exit()->set_exit_code(state == State::kFinished ? 0 : 1);
   exit.mutable_exit()->set_runtime(static_cast<std::int32_t>(now() - started_));
@@ -351,7 +371,6 @@ void WandbLog::finish(State state, const std::string& error) {
   wandb::Record footer;
   footer.mutable_footer();
   write(footer);
-  flush();
 }
 
 }  // namespace polyphony::record

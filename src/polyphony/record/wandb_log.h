@@ -64,6 +64,7 @@ class WandbLog : public Sink {
   void write_metadata(const RunInfo& run, const char* state) const;
   void write_config();
   void write_summary();
+  void write_end(State state, const std::string& error);
   void add_file(const std::string& name, bool at_end);
 
   WandbOptions options_;
@@ -74,6 +75,7 @@ class WandbLog : public Sink {
   std::optional<AppendFile> output_;
   WandbLogWriter framing_{0};
   std::int64_t records_ = 0;
+  bool ended_ = false;  ///< the records of the end are in the log
   std::int64_t history_step_ = 0;
   std::map<std::string, std::string> summary_;  ///< JSON by name
   std::vector<std::pair<std::string, config::Node>> config_;
