@@ -12,7 +12,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/board/entry.h>
-#include <polyphony/record/store.h>
+#include <polyphony/record/store_journal.h>
 #include "parts.h"
 
 namespace polyphony::app {
@@ -44,6 +44,8 @@ void serve(board::ServerOptions options) {
   const char* given = std::getenv("POLYPHONY_BOARD_TOKEN");
   if (options.token.empty() && given != nullptr) options.token = given;
   if (options.store.empty()) options.store = record::default_store_path();
+  record::bring_in_waiting(options.store,
+                           [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
   if (options.token.empty() && options.address != "127.0.0.1" && options.address != "localhost" &&
       options.address != "::1") {
     options.token = random_token();
@@ -62,8 +64,12 @@ void add_board_command(CLI::App& app) {
   auto options = std::make_shared<board::ServerOptions>();
   CLI::App* command =
       app.add_subcommand("board", "show recorded runs in a browser, live while they go on");
-  command->add_option("--store", options->store,
-                      "the run store (POLYPHONY_STORE, else logs/polyphony.db)");
+  command
+      ->add_option("--store", options->store,
+                   "the run store (POLYPHONY_STORE, else logs/polyphony.db)")
+      ->check([](const std::string& given) {
+        return given.empty() ? std::string("its value is empty") : std::string();
+      });
   command
       ->add_option("--address", options->address,
                    "to listen on (127.0.0.1); any other needs the token that is printed")

@@ -1,6 +1,7 @@
 #include "runs.h"
 
-#include <iostream>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,15 +32,7 @@ using record::RunIndex;
 using record::RunList;
 using record::TableFormat;
 using Json = nlohmann::ordered_json;
-
-struct RunsArguments {
-  std::shared_ptr<RunSelection> selection = std::make_shared<RunSelection>();
-  std::string format = "table";
-  std::string export_format = "csv";
-  std::vector<std::string> fields;  ///< columns of the list; empty: the metrics of the test set
-  std::vector<std::int64_t> ids;
-  std::string output;  ///< file; empty: standard output
-};
+using Ids = std::vector<std::int64_t>;
 
 std::string json_text(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -63,45 +56,69 @@ Digits digits_of(TableFormat format) {
                                                                      : Digits::kShort;
 }
 
-void emit(const RunsArguments& arguments, const std::string& text) {
-  if (arguments.output.empty()) {
+TableFormat format_of(const RunSelection& selection, const char* otherwise) {
+  return record::parse_table_format(selection.format.value_or(otherwise)).value();
+}
+
+void emit(const RunSelection& selection, const std::string& text) {
+  if (!selection.output) {
     fmt::print("{}", text);
     return;
   }
-  write_file(arguments.output, text);
-  fmt::print("{}\n", arguments.output);
+  write_file(*selection.output, text);
+  fmt::print("{}\n", *selection.output);
 }
 
-void list(const RunsArguments& arguments, const std::string& format_name) {
-  const RunIndex index = open_index(*arguments.selection);
-  const RunList runs = selected_runs(index, *arguments.selection);
-  for (const std::string& field : arguments.fields) index.check_field(field);
-  const TableFormat format = record::parse_table_format(format_name).value();
-  const auto fields = arguments.fields.empty() ? record::test_metrics(runs) : arguments.fields;
+void list(const RunSelection& selection, const char* usual_format) {
+  const RunIndex index = open_index(selection);
+  const RunList runs = selected_runs(index, selection);
+  for (const std::string& field : selection.fields) index.check_field(field);
+  const TableFormat format = format_of(selection, usual_format);
+  const auto fields = selection.fields.empty() ? record::test_metrics(runs) : selection.fields;
+  if (runs.empty() && selection.narrows()) fmt::print(stderr, "no run matches\n");
   if (format != TableFormat::kJson) {
-    emit(arguments, table_text(run_table(index, runs, fields, digits_of(format)), format));
+    emit(selection, table_text(run_table(index, runs, fields, digits_of(format)), format));
     return;
   }
   Json json = Json::array();
   for (const record::IndexedRun* run : runs) {
     json.push_back(run_json(*run));
-    for (const std::string& field : arguments.fields) {
+    for (const std::string& field : selection.fields) {
       const auto value = index.field(*run, field);
       json.back()["fields"][field] = value ? Json(record::field_text(*value)) : Json();
     }
   }
-  emit(arguments, json_text(json));
+  emit(selection, json_text(json));
 }
 
 void print_field(const char* name, const std::string& value) {
   if (!value.empty()) fmt::print("{:<10} {}\n", name, value);
 }
 
-void show(const RunsArguments& arguments) {
-  const RunIndex index = open_index(*arguments.selection);
-  const record::IndexedRun& entry = *runs_by_id(index, arguments.ids).front();
+/// The one run that `show` is about; null where the options choose none.
+const record::IndexedRun* only_run(const RunIndex& index, const RunSelection& selection,
+                                   const Ids& ids) {
+  const RunList runs = chosen_runs(index, selection, ids, "show");
+  if (runs.empty()) fmt::print(stderr, "no run matches\n");
+  if (runs.size() > 1) {
+    throw UsageError(fmt::format("polyphony runs show: {} runs match, it shows one", runs.size()),
+                     "narrow it, for the first one: --limit 1");
+  }
+  return runs.empty() ? nullptr : runs.front();
+}
+
+void show(const RunSelection& selection, const Ids& ids) {
+  const TableFormat format = format_of(selection, "table");
+  if (format != TableFormat::kText && format != TableFormat::kJson) {
+    throw UsageError(fmt::format("polyphony runs show: no --format {}", *selection.format),
+                     "table or json");
+  }
+  const RunIndex index = open_index(selection);
+  const record::IndexedRun* found = only_run(index, selection, ids);
+  if (found == nullptr) return;
+  const record::IndexedRun& entry = *found;
   const Run run = index.store().find(entry.run.id).value_or(entry.run);
-  if (arguments.format == "json") {
+  if (format == TableFormat::kJson) {
     Json json = run_json(entry);
     json["config_yaml"] = run.config_yaml;
     fmt::print("{}", json_text(json));
@@ -146,75 +163,64 @@ Table comparison_table(const std::string& title, const RunList& runs,
   return table;
 }
 
-void compare(const RunsArguments& arguments) {
-  const RunIndex index = open_index(*arguments.selection);
-  const RunList runs = runs_by_id(index, arguments.ids);
-  const TableFormat format = record::parse_table_format(arguments.format).value();
+void compare(const RunSelection& selection, const Ids& ids) {
+  const RunIndex index = open_index(selection);
+  const RunList runs = chosen_runs(index, selection, ids, "compare");
+  if (runs.size() < 2) {
+    throw UsageError(fmt::format("polyphony runs compare: {} to compare",
+                                 runs.empty() ? "no run" : "one run alone"),
+                     "name two or more, or choose them with --where, --state or --tag");
+  }
+  const TableFormat format = format_of(selection, "table");
   const Comparison comparison = compare_runs(index, runs, digits_of(format));
   if (format == TableFormat::kJson) {
     using Rows = std::map<std::string, std::vector<std::string>>;
     const Rows config(comparison.config.begin(), comparison.config.end());
     const Rows metrics(comparison.metrics.begin(), comparison.metrics.end());
-    emit(arguments, json_text({{"runs", arguments.ids}, {"config", config}, {"metrics", metrics}}));
+    Ids numbers;
+    for (const record::IndexedRun* run : runs) numbers.push_back(run->run.id);
+    emit(selection, json_text({{"runs", numbers}, {"config", config}, {"metrics", metrics}}));
     return;
   }
   if (format == TableFormat::kCsv) {  // one table: a CSV file has one header
     auto rows = comparison.config;
     rows.insert(rows.end(), comparison.metrics.begin(), comparison.metrics.end());
-    emit(arguments, comparison_table("name", runs, rows).to_csv());
+    emit(selection, comparison_table("name", runs, rows).to_csv());
     return;
   }
   const Table config = comparison_table("config", runs, comparison.config);
   const Table metrics = comparison_table("metric", runs, comparison.metrics);
-  emit(arguments, table_text(config, format) + "\n" + table_text(metrics, format));
-}
-
-using Arguments = std::shared_ptr<RunsArguments>;
-
-void add_format(CLI::App* command, const Arguments& arguments, std::string& format) {
-  command->add_option("--format", format, "table, csv, json, markdown or latex")
-      ->check(CLI::IsMember({"table", "csv", "json", "markdown", "latex"}));
-  command->add_option("-o,--output", arguments->output, "write to this file, whole or not at all");
-}
-
-void add_list_options(CLI::App* command, const Arguments& arguments, std::string& format) {
-  add_store_option(*command, arguments->selection);
-  add_selection_options(*command, arguments->selection);
-  add_format(command, arguments, format);
-  command->add_option(
-      "--metric,--column", arguments->fields,
-      "a metric, configuration key or field to show, repeatable (the metrics of the "
-      "test set where absent)");
+  emit(selection, table_text(config, format) + "\n" + table_text(metrics, format));
 }
 
 }  // namespace
 
 void add_runs_commands(CLI::App& app) {
-  auto arguments = std::make_shared<RunsArguments>();
+  auto selection = std::make_shared<RunSelection>();
+  auto ids = std::make_shared<Ids>();
   CLI::App* runs = app.add_subcommand("runs", "list, compare, plot, export and tag recorded runs");
   CLI::App* lister = runs->add_subcommand("list", "runs, newest first (the default)");
   CLI::App* showing = runs->add_subcommand("show", "all that is known of one run");
   CLI::App* comparing = runs->add_subcommand("compare", "where configs differ, and final metrics");
   CLI::App* exporting = runs->add_subcommand("export", "the list with every digit, as a file");
-  for (CLI::App* command : {runs, lister}) add_list_options(command, arguments, arguments->format);
-  add_list_options(exporting, arguments, arguments->export_format);
-  for (CLI::App* command : {showing, comparing}) add_store_option(*command, arguments->selection);
-  showing->add_option("--format", arguments->format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}));
-  add_format(comparing, arguments, arguments->format);
-  showing->add_option("id", arguments->ids, "the run's id")->required()->expected(1);
-  comparing->add_option("id", arguments->ids, "two or more ids")->required()->expected(2, 1000);
-  add_runs_plot(*runs);
-  add_runs_changes(*runs);
-  add_runs_import(*runs);
+  add_run_options(*runs, selection);
+  const auto add = [&](CLI::App* verb, OptionSet honoured, std::function<void()> work) {
+    add_run_verb(*runs, *verb, selection, honoured, std::move(work));
+  };
+  using enum Options;
+  add(lister, {kStore, kChoice, kFormat, kOutput, kFields}, [=] { list(*selection, "table"); });
+  add(exporting, {kStore, kChoice, kFormat, kOutput, kFields}, [=] { list(*selection, "csv"); });
+  add(showing, {kStore, kChoice, kFormat}, [=] { show(*selection, *ids); });
+  add(comparing, {kStore, kChoice, kFormat, kOutput}, [=] { compare(*selection, *ids); });
+  showing->add_option("id", *ids, "the run's number")->expected(1);
+  comparing->add_option("id", *ids, "two or more numbers");
+  add_runs_plot(*runs, selection);
+  add_runs_changes(*runs, selection);
+  add_runs_import(*runs, selection);
   runs->require_subcommand(0, 1);
-  runs->callback([arguments, runs] {
-    if (runs->get_subcommands().empty()) list(*arguments, arguments->format);
+  runs->callback([selection, runs] {
+    if (runs->get_subcommands().empty()) list(*selection, "table");
   });
-  lister->callback([arguments] { list(*arguments, arguments->format); });
-  exporting->callback([arguments] { list(*arguments, arguments->export_format); });
-  showing->callback([arguments] { show(*arguments); });
-  comparing->callback([arguments] { compare(*arguments); });
 }
 
 }  // namespace polyphony::app

@@ -20,7 +20,6 @@ namespace polyphony::app {
 namespace {
 
 struct PlotArguments {
-  std::shared_ptr<RunSelection> selection = std::make_shared<RunSelection>();
   std::string metric;
   std::vector<std::int64_t> ids;  ///< empty: the selection
   std::string x = "step";
@@ -92,11 +91,10 @@ TextPlotOptions plot_options(const PlotArguments& arguments, std::size_t curves)
   return options;
 }
 
-void plot(const PlotArguments& arguments) {
-  const record::RunIndex index = open_index(*arguments.selection);
+void plot(const RunSelection& selection, const PlotArguments& arguments) {
+  const record::RunIndex index = open_index(selection);
   index.check_field("metric." + arguments.metric);
-  record::RunList runs = arguments.ids.empty() ? selected_runs(index, *arguments.selection)
-                                               : runs_by_id(index, arguments.ids);
+  record::RunList runs = selected_runs(index, selection, arguments.ids);
   std::erase_if(runs, [&](const record::IndexedRun* run) {
     return !run->metrics.contains(arguments.metric);
   });
@@ -118,11 +116,11 @@ void plot(const PlotArguments& arguments) {
 
 }  // namespace
 
-void add_runs_plot(CLI::App& runs) {
+void add_runs_plot(CLI::App& runs, const Selection& selection) {
   auto arguments = std::make_shared<PlotArguments>();
   CLI::App* command = runs.add_subcommand("plot", "a metric's curves, drawn in the terminal");
-  add_store_option(*command, arguments->selection);
-  add_selection_options(*command, arguments->selection);
+  add_run_verb(runs, *command, selection, {Options::kStore, Options::kChoice},
+               [=] { plot(*selection, *arguments); });
   command->add_option("metric", arguments->metric, "the metric")->required();
   command->add_option("id", arguments->ids, "runs (the newest 8 that have it where absent)");
   command->add_option("-x,--x", arguments->x, "step, epoch or time")
@@ -138,7 +136,6 @@ void add_runs_plot(CLI::App& runs) {
       ->check(CLI::Range(40, 1000));
   command->add_option("--height", arguments->height, "lines of the plot")
       ->check(CLI::Range(4, 200));
-  command->callback([arguments] { plot(*arguments); });
 }
 
 }  // namespace polyphony::app

@@ -18,6 +18,7 @@
 #include <polyphony/record/store.h>
 
 #include "app/program.h"
+#include "record/conditions.h"
 #include "scratch.h"
 
 namespace polyphony {
@@ -178,6 +179,76 @@ TEST(Recorded, AFailedRunKeepsItsError) {
   ASSERT_EQ(runs.size(), 1U);
   EXPECT_EQ(runs[0].state, record::State::kFailed);
   EXPECT_THAT(runs[0].error, HasSubstr("train3big.wav"));
+}
+
+/// Each value of a metric once: its steps rise by one from 0.
+void expect_every_step_once(const record::Store& store, std::int64_t run) {
+  const auto losses = store.metrics(run, "train_loss_step");
+  ASSERT_GT(losses.size(), 3U);
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    ASSERT_EQ(losses[i].step, static_cast<std::int64_t>(i));
+  }
+}
+
+TEST(Recorded, ARunWhoseStoreIsLockedTrainsAndItsRecordComesInLater) {
+  const fs::path folder = fresh("locked");
+  const fs::path manifest = write_tones(folder);
+  const fs::path path = folder / "logs/polyphony.db";
+  { const record::Store made(path); }
+  Finished trained;
+  {
+    const record::StoreHeld held(path);
+    trained = run_program(
+        folder, with(small_run("train", manifest), {"trainer.log_every_n_steps=1", "epochs=6"}));
+  }
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.out, testing::Not(HasSubstr("recorded: run")));
+  EXPECT_THAT(trained.err, HasSubstr("not recorded yet"));
+  EXPECT_THAT(trained.err, HasSubstr("polyphony runs --store " + path.string() + " import"));
+  EXPECT_TRUE(fs::exists(folder / "run/checkpoints/last.ckpt"));
+  const Finished listed = run_program(folder, {"runs"});
+  EXPECT_THAT(listed.err, HasSubstr("brought in: run 1"));
+  EXPECT_THAT(listed.out, HasSubstr("finished"));
+  const record::Store store(path, record::StoreMode::kExisting);
+  expect_every_step_once(store, 1);
+  EXPECT_EQ(store.artifacts(1, "checkpoint").empty(), false);
+  // Whoever imports it as well adds nothing.
+  EXPECT_THAT(run_program(folder, {"runs", "import", "run"}).out, HasSubstr("already run 1"));
+  EXPECT_EQ(store.runs().size(), 1U);
+}
+
+TEST(Recorded, ARunWhoseStoreIsDeletedKeepsItsWholeRecord) {
+  const fs::path folder = fresh("deleted");
+  const fs::path manifest = write_tones(folder);
+  const Program program = polyphony_in(
+      folder, with(small_run("train", manifest), {"epochs=10000", "trainer.log_every_n_steps=1",
+                                                  "callbacks.early_stopping=null"}));
+  const pid_t pid = program.start();
+  const fs::path csv = folder / "run/metrics.csv";
+  const auto wait_for = [](const auto& fact) {
+    for (int i = 0; i < 3000 && !fact(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  };
+  wait_for([&] { return fs::exists(csv) && fs::file_size(csv) > 2000; });
+  for (const char* end : {"", "-wal", "-shm"}) {
+    fs::remove(folder / (std::string("logs/polyphony.db") + end));
+  }
+  const auto size = fs::file_size(csv);
+  wait_for([&] { return fs::file_size(csv) > size + 2000; });
+  ::kill(pid, SIGINT);
+  const Finished ended = program.finish(pid);
+  EXPECT_EQ(ended.exit_code, 130) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("not recorded yet"));
+  const Finished imported = run_program(folder, {"runs", "import", "run"});
+  ASSERT_EQ(imported.exit_code, 0) << imported.err;
+  EXPECT_THAT(imported.out + imported.err, HasSubstr("brought in: run 1"));
+  const record::Store store(folder / "logs/polyphony.db", record::StoreMode::kExisting);
+  const auto runs = store.runs();
+  ASSERT_EQ(runs.size(), 1U);
+  EXPECT_EQ(runs[0].state, record::State::kInterrupted);
+  EXPECT_FALSE(runs[0].died);
+  expect_every_step_once(store, 1);
 }
 
 }  // namespace
