@@ -3,8 +3,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <functional>
 #include <set>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -116,6 +118,40 @@ TEST_F(ReadOnlyStore, InADirectoryThatTakesFilesGetsNoneThatKeepItsOwnerOut) {
   chmod(folder_.c_str(), 0777);
   EXPECT_EQ(as_reader([this] { expect_runs(1, 0.5); }), "");
   EXPECT_EQ(files(), std::set<std::string>{path_.filename()});
+}
+
+TEST_F(ReadOnlyStore, WhatItsOwnerAddsLaterIsSeen) {
+  {
+    Store store(path_);
+    add_run(store, 0.5);
+  }
+  chmod(folder_.c_str(), 0555);
+  std::array<int, 2> ready{}, go{};
+  ASSERT_EQ(pipe(ready.data()) + pipe(go.data()), 0);
+  char byte = 0;
+  std::thread owner([&] {
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    chmod(folder_.c_str(), 0755);
+    {
+      Store store(path_);
+      add_run(store, 0.75);
+    }
+    chmod(folder_.c_str(), 0555);
+    ASSERT_EQ(write(go[1], "x", 1), 1);
+  });
+  EXPECT_EQ(as_reader([&] {
+              RunIndex index(path_);
+              if (index.runs().size() != 1) throw std::runtime_error("not the first");
+              char go_on = 0;
+              if (write(ready[1], "x", 1) + read(go[0], &go_on, 1) != 2) return;
+              index.refresh();
+              if (index.runs().size() != 2) throw std::runtime_error("not the second");
+              if (index.runs().at(2).metrics.at("test_acc").last != 0.75) {
+                throw std::runtime_error("not its value");
+              }
+            }),
+            "");
+  owner.join();
 }
 
 TEST_F(ReadOnlyStore, OfAKilledRunIsReadWithTheLogThatTheRunLeft) {

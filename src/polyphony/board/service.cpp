@@ -102,6 +102,7 @@ std::vector<std::int64_t> Service::refresh() {
                  [this](std::int64_t id) { return !index_.runs().contains(id); });
   }
   const std::scoped_lock lock(curves_mutex_);
+  store_.refresh();
   for (const std::int64_t id : removed) cache_.forget(id);
   return changed;
 }

@@ -1,16 +1,33 @@
 #include <polyphony/loggers/guarded.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace polyphony::loggers {
 
 void Guarded::attempt(const std::function<void(train::Logger&)>& call) const {
-  if (!logger_) return;
+  using Clock = std::chrono::steady_clock;
+  constexpr double kLongestRetry = 30;
+  if (retry_ > 0 && Clock::now() < next_try_) {
+    ++left_out_;
+    return;
+  }
   try {
     call(*logger_);
+    if (retry_ == 0) return;
+    fmt::print(stderr, "warning: {} is written again; it lacks {} calls\n", name_, left_out_);
+    retry_ = 0;
+    left_out_ = 0;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "warning: {} is dropped, the run goes on: {}\n", name_, error.what());
-    logger_.reset();
+    if (retry_ == 0) {
+      fmt::print(stderr, "warning: {} fails; the run goes on, and it is tried again: {}\n", name_,
+                 error.what());
+    }
+    ++left_out_;
+    retry_ = retry_ == 0 ? first_retry_ : std::min(2 * retry_, kLongestRetry);
+    next_try_ = Clock::now() +
+                std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(retry_));
   }
 }
 
@@ -28,7 +45,11 @@ void Guarded::after_save_checkpoint(const std::filesystem::path& path) {
   attempt([&](train::Logger& logger) { logger.after_save_checkpoint(path); });
 }
 void Guarded::finalize(const std::string& status) {
+  next_try_ = {};
   attempt([&](train::Logger& logger) { logger.finalize(status); });
+  if (left_out_ > 0) {
+    fmt::print(stderr, "warning: {} lacks the last {} calls of this run\n", name_, left_out_);
+  }
 }
 tensor::Value Guarded::state_dict() const {
   tensor::Value state;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -8,13 +9,14 @@
 
 namespace polyphony::loggers {
 
-/// Another logger, of a user's own class, say; the first time it throws it is dropped with a
-/// warning and the run goes on.
+/// Another logger, of a user's own class, say. One that throws ends no run: it is told, left out
+/// for half a second and tried again, each time twice as long, at last half a minute, and at the
+/// end. What it was not called for is counted and told.
 class Guarded : public train::Logger {
  public:
-  /// @param name  for the warning
-  Guarded(std::string name, std::unique_ptr<train::Logger> logger)
-      : name_(std::move(name)), logger_(std::move(logger)) {}
+  /// @param name  for messages; @param retry  seconds
+  Guarded(std::string name, std::unique_ptr<train::Logger> logger, double retry = 0.5)
+      : name_(std::move(name)), logger_(std::move(logger)), first_retry_(retry) {}
 
   void log_metrics(const train::MetricValues& values, std::int64_t step,
                    std::int64_t epoch) override;
@@ -29,7 +31,11 @@ class Guarded : public train::Logger {
   void attempt(const std::function<void(train::Logger&)>& call) const;
 
   std::string name_;
-  mutable std::unique_ptr<train::Logger> logger_;  ///< null once it is dropped
+  std::unique_ptr<train::Logger> logger_;
+  double first_retry_;
+  mutable double retry_ = 0;  ///< seconds; 0 while it does not throw
+  mutable std::chrono::steady_clock::time_point next_try_;
+  mutable int left_out_ = 0;  ///< calls since it threw
 };
 
 }  // namespace polyphony::loggers

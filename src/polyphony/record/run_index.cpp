@@ -224,8 +224,9 @@ RunIndex::RunIndex(RunIndex&&) noexcept = default;
 
 std::vector<std::int64_t> RunIndex::refresh() {
   std::set<std::int64_t> changed;
-  const std::int64_t version = state_->number("PRAGMA data_version");
   const bool first = state_->version == 0;
+  if (!first && state_->store.refresh()) state_->version = -1;  // another connection
+  const std::int64_t version = state_->number("PRAGMA data_version");
   if (version != state_->version) {
     state_->version = version;
     state_->read_runs(changed);

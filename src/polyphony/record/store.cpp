@@ -50,6 +50,16 @@ Store& Store::operator=(Store&&) noexcept = default;
 
 const fs::path& Store::path() const { return database_->path; }
 
+bool Store::refresh() {
+  if (!database_->outdated()) return false;
+  auto fresh = std::make_unique<Database>();
+  fresh->path = database_->path;
+  fresh->patience = database_->patience;
+  fresh->open(StoreMode::kRead);
+  database_ = std::move(fresh);
+  return true;
+}
+
 bool Store::moved() const { return database_->moved(); }
 void Store::detach() { database_->detach(); }
 

@@ -100,6 +100,9 @@ class Store {
   std::vector<Artifact> artifacts(std::int64_t run, const std::string& kind = {}) const;
 
   const std::filesystem::path& path() const;
+  /// A store that may only be read is read as it was when it was opened, unless its owner writes to
+  /// it at that time: opens it again where it has changed since. @return whether it has
+  bool refresh();
   /// Whether the file is no longer where it was opened: deleted, moved or replaced.
   bool moved() const;
   /// What is recorded goes into the file itself, wherever it is now, and closing leaves the files

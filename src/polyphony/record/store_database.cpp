@@ -1,5 +1,6 @@
 #include <polyphony/record/store_database.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -94,6 +95,18 @@ bool may_write(const fs::path& path) {
   return access(path.c_str(), W_OK) == 0 && access(directory.c_str(), W_OK) == 0;
 }
 
+/// Sizes and times of a store's file and its log.
+std::string state_of(const fs::path& path) {
+  std::string state;
+  for (const char* suffix : {"", "-wal"}) {
+    struct stat status {};
+    if (stat((path.string() + suffix).c_str(), &status) != 0) continue;
+    state +=
+        fmt::format("{} {}.{} ", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+  }
+  return state;
+}
+
 /// A path as SQLite takes it in a URI.
 std::string uri_of(const fs::path& path) {
   std::string uri = "file:";
@@ -152,6 +165,8 @@ bool Store::Database::moved() const {
   return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
          moved != 0;
 }
+
+bool Store::Database::outdated() const { return !state_.empty() && state_ != state_of(path); }
 
 void Store::Database::detach() {
   sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
@@ -213,6 +228,7 @@ void Store::Database::open_for_reading() {
   const bool has_index = access(beside("-shm").c_str(), R_OK) == 0;
   const bool has_log =
       fs::exists(beside("-wal"), error) && (has_index || fs::file_size(beside("-wal"), error) > 0);
+  if (!has_log || !has_index) state_ = state_of(path);
   if (has_log && !has_index) {
     open_copy();
   } else {
@@ -221,6 +237,7 @@ void Store::Database::open_for_reading() {
     if (number("PRAGMA user_version") < kSchemaVersion) {
       sqlite3_close(handle);
       handle = nullptr;
+      state_ = state_of(path);
       open_copy();
     }
   }

@@ -28,6 +28,8 @@ struct Store::Database {
   void transaction(const std::function<void()>& work) const;
   bool moved() const;
   void detach();
+  /// Whether what is read is a state of the file that it no longer has.
+  bool outdated() const;
 
  private:
   void connect(const std::string& name, int flags);
@@ -36,6 +38,7 @@ struct Store::Database {
   void open_copy();
   void close();
 
+  std::string state_;           ///< of the files that are read as they were; "" for a live store
   std::filesystem::path copy_;  ///< a directory with a copy that is read in the file's place
   void migrate() const;
   void fill_summaries_and_config() const;

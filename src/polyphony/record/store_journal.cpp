@@ -86,6 +86,8 @@ StoreJournal::StoreJournal(const fs::path& store, const RunInfo& info, double st
             AppendFile::Mode::kContinue) {
   flock(file_.descriptor(), LOCK_EX | LOCK_NB);
   if (file_.size() == 0) write(run_line(info, started));
+  std::error_code error;
+  if (!fs::is_directory(store_.parent_path(), error)) return;  // moved: not to be made anew
   try {
     write_file(pointers_of(store_) / uid_, fs::absolute(path()).string());
   } catch (const IoError&) {
