@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -44,6 +46,59 @@ constexpr std::uint64_t kPrime5 = 0x27D4EB2F165667C5ULL;
 std::uint64_t mix(std::uint64_t lane, std::uint64_t word) {
   return std::rotl(lane + word * kPrime2, 31) * kPrime1;
 }
+
+/// XXH64 of bytes that come in parts.
+class Xxh64 {
+ public:
+  static constexpr std::size_t kStripe = 32;
+
+  /// @param stripes  of kStripe bytes each, whole ones
+  void update(std::span<const std::byte> stripes) {
+    total_ += stripes.size();
+    const std::byte* at = stripes.data();
+    for (std::size_t left = stripes.size(); left > 0; left -= kStripe, at += kStripe) {
+      for (std::size_t i = 0; i < 4; ++i) lanes_[i] = mix(lanes_[i], word_at(at + 8 * i));
+    }
+  }
+
+  /// The hash of all that came, with the last bytes.
+  std::uint64_t finish(std::span<const std::byte> last) {
+    const std::size_t whole = last.size() / kStripe * kStripe;
+    update(last.first(whole));
+    std::uint64_t hash = kPrime5;
+    if (total_ > 0) {
+      hash = std::rotl(lanes_[0], 1) + std::rotl(lanes_[1], 7) + std::rotl(lanes_[2], 12) +
+             std::rotl(lanes_[3], 18);
+      for (const std::uint64_t lane : lanes_) hash = (hash ^ mix(0, lane)) * kPrime1 + kPrime4;
+    }
+    return tail(hash + total_ + (last.size() - whole), last.subspan(whole));
+  }
+
+ private:
+  static std::uint64_t tail(std::uint64_t hash, std::span<const std::byte> bytes) {
+    const std::byte* at = bytes.data();
+    std::size_t left = bytes.size();
+    for (; left >= 8; left -= 8, at += 8) {
+      hash = std::rotl(hash ^ mix(0, word_at(at)), 27) * kPrime1 + kPrime4;
+    }
+    if (left >= 4) {
+      std::uint32_t half = 0;
+      std::memcpy(&half, at, sizeof half);
+      hash = std::rotl(hash ^ (half * kPrime1), 23) * kPrime2 + kPrime3;
+      left -= 4;
+      at += 4;
+    }
+    for (; left > 0; --left, ++at) {
+      hash = std::rotl(hash ^ (static_cast<std::uint64_t>(*at) * kPrime5), 11) * kPrime1;
+    }
+    hash = (hash ^ (hash >> 33)) * kPrime2;
+    hash = (hash ^ (hash >> 29)) * kPrime3;
+    return hash ^ (hash >> 32);
+  }
+
+  std::array<std::uint64_t, 4> lanes_ = {kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
+  std::uint64_t total_ = 0;
+};
 
 /// Reads `count` bytes from place `at`. @return false where they are not all there
 bool read_at(int fd, void* into, std::size_t count, std::size_t at) {
@@ -96,35 +151,8 @@ ShardEntry entry_of(const fs::path& path, const std::string& key, const Json& it
 }  // namespace
 
 std::uint64_t xxh64(std::span<const std::byte> bytes) {
-  const std::byte* at = bytes.data();
-  std::size_t left = bytes.size();
-  std::uint64_t hash = kPrime5;
-  if (left >= 32) {
-    std::uint64_t lanes[4] = {kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
-    for (; left >= 32; left -= 32, at += 32) {
-      for (int i = 0; i < 4; ++i) lanes[i] = mix(lanes[i], word_at(at + 8 * i));
-    }
-    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) +
-           std::rotl(lanes[3], 18);
-    for (const std::uint64_t lane : lanes) hash = (hash ^ mix(0, lane)) * kPrime1 + kPrime4;
-  }
-  hash += bytes.size();
-  for (; left >= 8; left -= 8, at += 8) {
-    hash = std::rotl(hash ^ mix(0, word_at(at)), 27) * kPrime1 + kPrime4;
-  }
-  if (left >= 4) {
-    std::uint32_t half = 0;
-    std::memcpy(&half, at, sizeof half);
-    hash = std::rotl(hash ^ (half * kPrime1), 23) * kPrime2 + kPrime3;
-    left -= 4;
-    at += 4;
-  }
-  for (; left > 0; --left, ++at) {
-    hash = std::rotl(hash ^ (static_cast<std::uint64_t>(*at) * kPrime5), 11) * kPrime1;
-  }
-  hash = (hash ^ (hash >> 33)) * kPrime2;
-  hash = (hash ^ (hash >> 29)) * kPrime3;
-  return hash ^ (hash >> 32);
+  Xxh64 hash;
+  return hash.finish(bytes);
 }
 
 std::vector<ShardEntry> read_shard_entries(const fs::path& path) {
@@ -176,12 +204,25 @@ EmbeddingShard::~EmbeddingShard() = default;
 
 std::optional<at::Tensor> EmbeddingShard::read(const ShardEntry& entry, Check check) const {
   at::Tensor tensor = at::empty(entry.shape, entry.type);
-  if (!read_at(fd_.get(), tensor.data_ptr(), entry.bytes, entry.offset)) return std::nullopt;
-  if (check == Check::kChecksum) {
-    const auto* bytes = static_cast<const std::byte*>(tensor.data_ptr());
-    if (xxh64({bytes, entry.bytes}) != entry.checksum) return std::nullopt;
+  auto* bytes = static_cast<std::byte*>(tensor.data_ptr());
+  if (check == Check::kLength) {
+    if (!read_at(fd_.get(), bytes, entry.bytes, entry.offset)) return std::nullopt;
+    return tensor;
   }
-  return tensor;
+  // Part by part, each hashed while the processor's cache has it.
+  constexpr std::size_t kPart = std::size_t{128} << 10;
+  static_assert(kPart % Xxh64::kStripe == 0);
+  Xxh64 hash;
+  std::size_t done = 0;
+  while (true) {
+    const std::size_t count = std::min(kPart, entry.bytes - done);
+    if (!read_at(fd_.get(), bytes + done, count, entry.offset + done)) return std::nullopt;
+    if (done + count == entry.bytes) break;
+    hash.update({bytes + done, count});
+    done += count;
+  }
+  const bool intact = hash.finish({bytes + done, entry.bytes - done}) == entry.checksum;
+  return intact ? std::optional(tensor) : std::nullopt;
 }
 
 std::string encode_shard(std::span<const std::pair<std::string, at::Tensor>> items) {
