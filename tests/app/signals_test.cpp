@@ -364,7 +364,7 @@ TEST_F(Signals, AClosedStandardOutputIsNoFileOfTheRun) {
   EXPECT_EQ(shell.run().exit_code, 0);
   EXPECT_TRUE(fs::exists(folder_ / "run/predictions/test.npy"));
   EXPECT_EQ(last_run().state, record::State::kFinished);
-  EXPECT_THAT(read_file(folder_ / "run/console.log"), HasSubstr("recorded: run 1"));
+  EXPECT_THAT(read_file(folder_ / "run/console.log"), HasSubstr("predictions of 9 rows"));
 }
 
 TEST_F(Signals, SlurmsWarningPutsTheJobBackIntoTheQueueWhereAsked) {
