@@ -263,7 +263,11 @@ TEST_F(RunsVerb, ImportTakesTheWholeRowsOfATornTable) {
 
 TEST_F(RunsVerb, TheTableOfARunOfTheStoreIsNotImportedAgain) {
   write_file(folder_ / "run9/metrics.csv", "epoch,step,val_loss\n0,5,0.25\n");
-  EXPECT_THAT(runs({"import", "run9"}).out, HasSubstr("already run 2"));
+  write_file(folder_ / "run9/csv/version_0/metrics.csv", "epoch,step,val_loss\n0,5,0.25\n");
+  const Finished again = runs({"import", "run9"});
+  EXPECT_THAT(again.out, HasSubstr("run9/metrics.csv: already run 2"));
+  EXPECT_THAT(again.out, HasSubstr("version_0/metrics.csv: already run 2"));
+  EXPECT_EQ(store_.runs().size(), 3U);
 }
 
 TEST_F(RunsVerb, ARunningRunIsNotDeleted) {

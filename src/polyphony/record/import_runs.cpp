@@ -34,6 +34,11 @@ int rank(RecordKind kind) {
   return kind == RecordKind::kWandb ? 0 : kind == RecordKind::kTensorBoard ? 1 : 2;
 }
 
+bool is_in(const fs::path& path, const fs::path& folder) {
+  const fs::path relative = path.lexically_relative(folder);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
 /// Where a record lies: the event files of a folder are one run.
 fs::path place_of(RecordKind kind, const fs::path& file) {
   return kind == RecordKind::kTensorBoard ? file.parent_path() : file;
@@ -90,13 +95,14 @@ ImportedRun read_record(const FoundRecord& record) {
 }
 
 std::optional<std::int64_t> imported_before(const Store& store, const ImportedRun& run) {
+  const fs::path file = fs::absolute(store.path()).lexically_normal();
   for (const Run& known : store.runs()) {
     if (known.source == run.info.source && known.directory == run.info.directory) return known.id;
-    // The table that a run of this program has in its own directory.
-    const bool own = known.source == "polyphony" && !known.directory.empty();
-    if (own && fs::absolute(known.directory).lexically_normal() == run.info.directory) {
-      return known.id;
-    }
+    // What a run of this program and its loggers left in its directory. One that has the store in
+    // it (hydra.run.dir=.) is no run's own.
+    if (known.source != "polyphony" || known.directory.empty()) continue;
+    const fs::path own = fs::absolute(known.directory).lexically_normal();
+    if (is_in(run.info.directory, own) && !is_in(file, own)) return known.id;
   }
   return std::nullopt;
 }

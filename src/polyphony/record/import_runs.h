@@ -34,7 +34,8 @@ std::vector<FoundRecord> find_records(const std::filesystem::path& path,
 /// @throws IoError, DataError as the reader of the kind
 ImportedRun read_record(const FoundRecord& record);
 
-/// The run that was imported from the same record before; nullopt where there is none.
+/// The run that was imported from the same record before, or in whose directory the record lies;
+/// nullopt where there is none.
 std::optional<std::int64_t> imported_before(const Store& store, const ImportedRun& run);
 
 /// Puts a run into the store, whole or not at all. @return its id
