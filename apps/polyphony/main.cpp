@@ -1,5 +1,6 @@
 // polyphony: parse the command line, call the verb, turn errors into exit codes.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -96,6 +97,8 @@ int run(const Words& words) {
 
 int main(int argc, char** argv) {
   polyphony::keep_freed_memory();
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file at its limit (ulimit -f) is an error of write(2), as a full disk
   try {
     return run({argv + 1, argv + argc});
   } catch (const polyphony::Error& error) {

@@ -251,5 +251,25 @@ TEST(Recorded, ARunWhoseStoreIsDeletedKeepsItsWholeRecord) {
   expect_every_step_once(store, 1);
 }
 
+TEST(Recorded, ARunWhoseStoreIsFullKeepsWhatItLacks) {
+  const fs::path folder = fresh("full");
+  const fs::path manifest = write_tones(folder);
+  record::Store other(folder / "logs/polyphony.db");
+  const record::ConsoleLine line{0, 1, std::string(2 << 20, 'x')};
+  other.log_console(other.begin({}), {&line, 1});
+  Finished trained;
+  {
+    const record::FullFiles full(1 << 20);  // the store's log is longer, no file of the run is
+    trained = run_program(
+        folder, with(small_run("train", manifest), {"trainer.log_every_n_steps=1", "epochs=6"}));
+  }
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.out, testing::Not(HasSubstr("recorded: run")));
+  EXPECT_THAT(trained.err, HasSubstr("not recorded yet"));
+  EXPECT_EQ(run_program(folder, {"runs", "import", "run"}).exit_code, 0);
+  EXPECT_EQ(other.runs().at(0).state, record::State::kFinished);
+  expect_every_step_once(other, 2);
+}
+
 }  // namespace
 }  // namespace polyphony
