@@ -149,6 +149,74 @@ TEST(Schedules, GoldenTraces) {
   EXPECT_GT(count, 0);
 }
 
+/// The rates of a OneCycleLR of `total` steps, from the first on.
+std::vector<double> one_cycle(std::int64_t total, double pct_start, int moves) {
+  OneCycleLROptions options;
+  options.max_lr = 1e-2;
+  options.total_steps = total;
+  options.pct_start = pct_start;
+  OneCycleLR schedule(options);
+  Sgd sgd = optimizer_with(0.1);
+  schedule.attach(sgd, std::nullopt);
+  std::vector<double> rates = {sgd.groups().front().lr};
+  for (int i = 0; i < moves; ++i) {
+    schedule.step();
+    rates.push_back(sgd.groups().front().lr);
+  }
+  return rates;
+}
+
+/// PyTorch 1.13.1's numbers; a run of total_steps steps moves its schedule so often.
+TEST(OneCycleLR, MovesAsOftenAsItHasSteps) {
+  const std::vector<double> want = {0.0003999999999999993, 0.00811745653949763,
+                                    0.0028306099820869924, 4e-08, 0.002830609982086991};
+  const std::vector<double> rates = one_cycle(4, 0.3, 4);
+  ASSERT_EQ(rates.size(), want.size());
+  for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(rates[i], want[i], 1e-12) << i;
+  try {
+    one_cycle(4, 0.3, 5);
+    FAIL() << "no error";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("moved 5 times; total_steps is 4"));
+  }
+}
+
+TEST(OneCycleLR, ARiseOrFallWithoutAStepIsLeftOut) {
+  for (const auto& rates : {one_cycle(10, 0.1, 10), one_cycle(10, 1.0, 10), one_cycle(1, 1.0, 1)}) {
+    for (const double rate : rates) EXPECT_TRUE(rate > 0 && rate <= 1e-2) << rate;
+  }
+}
+
+/// Cannot give the rate of its third step.
+class Breaking : public Schedule {
+ public:
+  Breaking() : Schedule(ScheduleTiming{}) {}
+
+ protected:
+  double rate(double, double base) const override {
+    if (last_epoch() == 2) throw DataError("no rate");
+    return base / static_cast<double>(last_epoch() + 1);
+  }
+};
+
+TEST(Schedules, OneThatFailsStaysWhereItWas) {
+  std::vector<std::unique_ptr<Schedule>> parts;
+  parts.push_back(std::make_unique<Breaking>());
+  std::vector<std::unique_ptr<Schedule>> schedules;
+  schedules.push_back(std::make_unique<Breaking>());
+  schedules.push_back(std::make_unique<SequentialLR>(ScheduleTiming{}, std::move(parts),
+                                                     std::vector<std::int64_t>{}));
+  for (const auto& schedule : schedules) {
+    Sgd sgd = optimizer_with(1.0);
+    schedule->attach(sgd, std::nullopt);
+    schedule->step();
+    const std::int64_t before = schedule->state_dict().at("last_epoch").as_int();
+    EXPECT_THROW(schedule->step(), DataError);
+    EXPECT_EQ(schedule->state_dict().at("last_epoch").as_int(), before);
+    EXPECT_EQ(sgd.groups().front().lr, 0.5);
+  }
+}
+
 TEST(Schedules, GoOnFromTheirStateToTheBit) {
   int count = 0;
   const Json all = golden_json("sched/lr_traces.json");

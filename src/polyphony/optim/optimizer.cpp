@@ -57,6 +57,7 @@ void Optimizer::step(double gradient_scale) {
   std::vector<Kernel> kernels;
   std::vector<std::size_t> kernel_of;  // of a chunk
   std::vector<at::Tensor> gradients;   // kept alive until the pass is done
+  std::vector<Slot*> moved;
   std::size_t index = 0;
   for (const ParamGroup& group : groups_) {
     for (std::size_t i = 0; i < group.parameters.size(); ++i) {
@@ -65,8 +66,8 @@ void Optimizer::step(double gradient_scale) {
       if (slot.state.empty()) {
         for (std::size_t s = 0; s < states; ++s) slot.state.push_back(zeros_for(slot.parameter));
       }
-      ++slot.steps;
-      kernels.push_back(kernel(group, slot.steps, gradient_scale));
+      kernels.push_back(kernel(group, slot.steps + 1, gradient_scale));
+      moved.push_back(&slot);
       gradients.push_back(slot.parameter.grad().contiguous());
       const std::int64_t size = slot.parameter.numel();
       for (std::int64_t begin = 0; begin < size; begin += kChunk) {
@@ -88,6 +89,7 @@ void Optimizer::step(double gradient_scale) {
           kernels[kernel_of[c]](chunks[c]);
         }
       });
+  for (Slot* slot : moved) ++slot->steps;
 }
 
 void Optimizer::zero_grad(ZeroGrad how) {

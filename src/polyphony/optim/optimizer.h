@@ -37,7 +37,7 @@ class Optimizer {
   /// Takes groups of their own rate and decay.
   void attach(std::vector<ParamGroup> groups);
 
-  /// Moves every parameter at its group's rate.
+  /// Moves every parameter at its group's rate; where it throws, none has moved.
   /// @param gradient_scale  what gradients are multiplied by on the way, e.g. to clip them
   void step(double gradient_scale = 1.0);
   /// Forgets gradients; `keep_storage` zeroes them in place, for gradients that are views.
@@ -75,7 +75,7 @@ class Optimizer {
   virtual double weight_decay() const = 0;
   /// Names of the per-parameter tensors, e.g. exp_avg; at most three.
   virtual std::vector<std::string> state_names() const = 0;
-  /// Prepares the update of one parameter, whose step count has been raised; the function that it
+  /// Prepares the update of one parameter, @param step  its number, from 1; the function that it
   /// returns moves a chunk.
   using Kernel = std::function<void(const Chunk&)>;
   virtual Kernel kernel(const ParamGroup& group, std::int64_t step,

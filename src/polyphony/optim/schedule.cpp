@@ -33,25 +33,27 @@ void Schedule::attach(Optimizer& optimizer, std::optional<std::int64_t> total_st
   Schedule::step();
 }
 
-void Schedule::set_rates(bool from_base) {
-  std::size_t g = 0;
-  for (ParamGroup& group : optimizer_->groups()) {
-    group.lr = from_base ? rate_at(group.lr, base_[g]) : rate(group.lr, base_[g]);
-    ++g;
+void Schedule::move_to(std::int64_t epoch, bool from_base) {
+  const std::int64_t before = std::exchange(last_epoch_, epoch);
+  ++step_count_;
+  std::vector<double> rates;
+  try {
+    for (const ParamGroup& group : optimizer_->groups()) {
+      const double base = base_[rates.size()];
+      rates.push_back(from_base ? rate_at(group.lr, base) : rate(group.lr, base));
+    }
+  } catch (...) {  // a schedule that fails stays where it was
+    last_epoch_ = before;
+    --step_count_;
+    throw;
   }
+  std::size_t g = 0;
+  for (ParamGroup& group : optimizer_->groups()) group.lr = rates[g++];
 }
 
-void Schedule::step(std::optional<double>) {
-  ++step_count_;
-  ++last_epoch_;
-  set_rates(/*from_base=*/false);
-}
+void Schedule::step(std::optional<double>) { move_to(last_epoch_ + 1, /*from_base=*/false); }
 
-void Schedule::jump(std::int64_t epoch) {
-  ++step_count_;
-  last_epoch_ = epoch;
-  set_rates(/*from_base=*/true);
-}
+void Schedule::jump(std::int64_t epoch) { move_to(epoch, /*from_base=*/true); }
 
 Value Schedule::state_dict() const {
   Value base = Value::list();
@@ -124,14 +126,15 @@ void SequentialLR::attach(Optimizer& optimizer, std::optional<std::int64_t> tota
 }
 
 void SequentialLR::step(std::optional<double> metric) {
-  ++last_epoch_;
-  const auto next = std::upper_bound(milestones_.begin(), milestones_.end(), last_epoch_);
+  const std::int64_t epoch = last_epoch_ + 1;
+  const auto next = std::upper_bound(milestones_.begin(), milestones_.end(), epoch);
   const auto index = static_cast<std::size_t>(next - milestones_.begin());
-  if (index > 0 && milestones_[index - 1] == last_epoch_) {
+  if (index > 0 && milestones_[index - 1] == epoch) {
     schedules_[index]->jump(0);
   } else {
     schedules_[index]->step(metric);
   }
+  last_epoch_ = epoch;
 }
 
 Value SequentialLR::state_dict() const {

@@ -36,7 +36,8 @@ class Schedule {
   /// Takes the optimizer's rates as the base and sets those of the first step.
   /// @param total_steps  optimizer steps of the whole run, where it is known
   virtual void attach(Optimizer& optimizer, std::optional<std::int64_t> total_steps);
-  /// Moves on and sets the rates. @param metric  the monitored value, for a plateau
+  /// Moves on and sets the rates; where it throws, nothing has changed.
+  /// @param metric  the monitored value, for a plateau
   virtual void step(std::optional<double> metric = std::nullopt);
   /// Whether it needs the monitored metric, after validation.
   virtual bool on_plateau() const { return false; }
@@ -57,12 +58,12 @@ class Schedule {
   std::int64_t step_count() const { return step_count_; }
   std::size_t group_count() const { return base_.size(); }
   Optimizer& optimizer() const { return *optimizer_; }
-  void set_rates(bool from_base);
 
  private:
   friend class SequentialLR;
   void attach_to(Optimizer& optimizer, std::optional<std::int64_t> total_steps);
   void jump(std::int64_t epoch);
+  void move_to(std::int64_t epoch, bool from_base);
 
   ScheduleTiming timing_;
   Optimizer* optimizer_ = nullptr;

@@ -206,16 +206,21 @@ void OneCycleLR::attach(Optimizer& optimizer, std::optional<std::int64_t> total_
 }
 
 double OneCycleLR::rate(double, double base) const {
-  if (last_epoch() >= total_) {
-    throw ConfigError(fmt::format("OneCycleLR: step {} of a cycle of {}", last_epoch() + 1, total_),
-                      "raise total_steps");
+  // As PyTorch: a run of total_steps steps moves the schedule once more, behind its last step.
+  if (last_epoch() > total_) {
+    throw ConfigError(
+        fmt::format("OneCycleLR: moved {} times; total_steps is {}", last_epoch(), total_),
+        "raise total_steps, or leave it out: null is the steps of the run");
   }
   const auto step = static_cast<double>(last_epoch());
   const double top = options_.pct_start * static_cast<double>(total_) - 1;
   const auto end = static_cast<double>(total_ - 1);
-  if (step <= top) return cosine_between(base, options_.max_lr, step / top);
-  return cosine_between(options_.max_lr, base / options_.final_div_factor,
-                        (step - top) / (end - top));
+  const double last = base / options_.final_div_factor;
+  // Where a phase has no length PyTorch divides by zero; here it is left out.
+  if (step <= top) {
+    return top > 0 ? cosine_between(base, options_.max_lr, step / top) : options_.max_lr;
+  }
+  return end > top ? cosine_between(options_.max_lr, last, (step - top) / (end - top)) : last;
 }
 
 void WarmupCosineOptions::describe(config::Fields& f) {
