@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+namespace polyphony {
+
+/// What a file is known by: its size and XXH64 of its bytes. It tells files apart at the speed of
+/// memory, so that gigabytes can be taken on the way to the disk; against forgery it is no guard.
+struct Fingerprint {
+  std::uint64_t size = 0;
+  std::uint64_t digest = 0;
+
+  bool operator==(const Fingerprint&) const = default;
+};
+
+Fingerprint fingerprint(std::string_view bytes);
+/// @throws IoError where the file cannot be read
+Fingerprint file_fingerprint(const std::filesystem::path& path);
+
+}  // namespace polyphony
