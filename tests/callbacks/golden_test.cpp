@@ -40,7 +40,8 @@ std::vector<std::string> files_in(const fs::path& directory) {
   std::vector<std::string> files;
   if (!fs::exists(directory)) return files;
   for (const auto& entry : fs::directory_iterator(directory)) {
-    files.push_back(entry.path().filename().string());
+    const std::string name = entry.path().filename().string();
+    if (name != RunLock::kFileName && name != "exception.ckpt") files.push_back(name);  // ours
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -220,7 +221,7 @@ Ran run(const Json& one, const fs::path& directory) {
   for (const auto& callback : trainer.callbacks()) {
     if (callback->state_key().empty()) continue;
     Json state = json_of(callback->state_dict(), directory.string());
-    state.erase("last_global_step_saved");  // ours
+    for (const char* ours : {"last_global_step_saved", "ranked_step", "files"}) state.erase(ours);
     ran.states[callback->state_key()] = std::move(state);
   }
   return ran;

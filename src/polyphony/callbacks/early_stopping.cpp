@@ -86,6 +86,7 @@ void EarlyStopping::check(train::Trainer& trainer) {
   if (trainer.options().fast_dev_run.count > 0) return;
   const std::optional<double> value = monitored(trainer, options_.monitor, name(), options_.strict);
   if (!value) return;
+  ++revision_;
   const float best = best_;
   const std::string reason = observe(static_cast<float>(*value));
   if (options_.verbose && trainer.is_global_zero() && best_ != best) {

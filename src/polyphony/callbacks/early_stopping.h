@@ -40,6 +40,7 @@ class EarlyStopping : public train::Callback {
   std::string state_key() const override;
   tensor::Value state_dict() const override;
   void load_state_dict(const tensor::Value& state) override;
+  std::optional<std::uint64_t> state_revision() const override { return revision_; }
 
   /// One validation's decision. @returns why to stop, or "" to go on
   std::string observe(float value);
@@ -57,6 +58,7 @@ class EarlyStopping : public train::Callback {
   float best_;
   std::int64_t wait_ = 0;
   std::int64_t stopped_epoch_ = 0;
+  std::uint64_t revision_ = 0;
 };
 
 }  // namespace polyphony::callbacks

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include <ATen/ops/scalar_tensor.h>
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
@@ -16,7 +15,12 @@
 
 namespace polyphony::callbacks {
 namespace fs = std::filesystem;
-using tensor::Value;
+namespace {
+
+/// The weights alone, beside a checkpoint.
+fs::path twin(const fs::path& path) { return fs::path(path).replace_extension(".safetensors"); }
+
+}  // namespace
 
 void ModelCheckpointOptions::describe(config::Fields& f) {
   f("dirpath", dirpath, "where checkpoints go; null: checkpoints/ in the run's directory");
@@ -27,7 +31,8 @@ void ModelCheckpointOptions::describe(config::Fields& f) {
   f.check("save_top_k", save_top_k >= -1, "at least -1");
   f.check("save_top_k", monitor || (save_top_k >= -1 && save_top_k <= 1),
           "-1, 0 or 1 where monitor is null");
-  f("save_last", save_last, "also keep last.ckpt, a copy of the newest");
+  f("save_last", save_last,
+    "also keep last.ckpt, a copy of the newest; null: of the fit's end, where no other has it");
   f("save_weights_only", save_weights_only, "leave optimizer and callbacks out");
   f("auto_insert_metric_name", auto_insert_metric_name, "write epoch=3 for {epoch}");
   f("every_n_train_steps", every_n_train_steps, "optimizer steps between checkpoints");
@@ -46,9 +51,8 @@ void ModelCheckpointOptions::describe(config::Fields& f) {
 }
 
 ModelCheckpoint::ModelCheckpoint(Options options, SecondsClock clock)
-    : options_(std::move(options)),
-      clock_(std::move(clock)),
-      kth_value_(static_cast<float>(worst(options_.mode))) {
+    : options_(std::move(options)), clock_(std::move(clock)) {
+  now_.kth_value = static_cast<float>(worst(options_.mode));
   const bool given =
       options_.every_n_train_steps || options_.every_n_epochs || options_.train_time_interval;
   if (!given) return;
@@ -57,17 +61,69 @@ ModelCheckpoint::ModelCheckpoint(Options options, SecondsClock clock)
 }
 
 void ModelCheckpoint::setup(train::Trainer& trainer) {
-  directory_ = options_.dirpath ? fs::weakly_canonical(*options_.dirpath).string()
-                                : trainer.checkpoint_directory().string();
+  directory_ = absolute_directory(options_.dirpath ? fs::path(*options_.dirpath)
+                                                   : trainer.checkpoint_directory())
+                   .string();
   directory_ = trainer.strategy().broadcast(directory_);
+  files_.set_directory(directory_);
   if (trainer.is_global_zero()) remove_leftovers(directory_);
 }
 
-void ModelCheckpoint::on_train_start(train::Trainer&) { last_time_ = clock_(); }
+void ModelCheckpoint::unlock() {
+  lock_.reset();
+  locked_ = false;
+}
+
+void ModelCheckpoint::lock(train::Trainer& trainer) {
+  const bool saves = options_.save_top_k != 0 || options_.save_last.value_or(false);
+  if (locked_ || !saves || trainer.options().fast_dev_run.count > 0) return;
+  std::string refusal;
+  const std::string remedy =
+      "give this run a place of its own, e.g. callbacks.model_checkpoint.dirpath=OTHER, or wait "
+      "until that one has ended";
+  if (trainer.is_global_zero()) {
+    try {
+      lock_ = RunLock::acquire(directory_, &trainer,
+                               "run " + absolute_directory(trainer.root()).string(), remedy);
+    } catch (const IoError& error) {
+      refusal = error.what();
+    }
+  }
+  refusal = trainer.strategy().broadcast(refusal);
+  if (!refusal.empty()) throw IoError(refusal);  // with its remedy
+  locked_ = true;
+}
+
+void ModelCheckpoint::on_fit_start(train::Trainer& trainer) {
+  lock(trainer);
+  if (!trainer.resumed_from().empty()) adopt_ranking(trainer);
+}
+
+void ModelCheckpoint::on_train_start(train::Trainer& trainer) {
+  last_time_ = clock_();
+  first_step_ = trainer.global_step();
+}
+
+void ModelCheckpoint::on_train_end(train::Trainer& trainer) {
+  const bool wanted = options_.save_last.value_or(options_.save_top_k != 0);
+  if (!wanted || skips(trainer) || trainer.global_step() == first_step_) return;
+  const Candidates found = candidates(trainer);
+  const std::string own = now_.last_path;
+  const std::string path = free_path(trainer, found, "last", own);
+  const Ranking before = now_;
+  try {
+    now_.last_path = path;
+    save(trainer, path);
+  } catch (...) {
+    now_ = before;
+    throw;
+  }
+  if (!own.empty() && own != path) remove(trainer, own);
+}
 
 bool ModelCheckpoint::skips(const train::Trainer& trainer) const {
   return trainer.options().fast_dev_run.count > 0 || !trainer.fitting() ||
-         trainer.sanity_checking() || last_global_step_saved_ == trainer.global_step();
+         trainer.sanity_checking() || now_.last_global_step_saved == trainer.global_step();
 }
 
 bool ModelCheckpoint::saves_on_train_epoch_end(const train::Trainer& trainer) const {
@@ -100,17 +156,29 @@ void ModelCheckpoint::on_train_batch_end(train::Trainer& trainer, double, std::i
     if (by_time) last_time_ = now;
   }
   if (!by_steps && !by_time) return;
-  const Candidates found = candidates(trainer);
-  save_top_k(trainer, found);
-  save_last(trainer, found);
+  save_all(trainer, /*ranked=*/true);
 }
 
 void ModelCheckpoint::save_at_epoch(train::Trainer& trainer) {
+  save_all(trainer, every_n_epochs_ >= 1 && (trainer.current_epoch() + 1) % every_n_epochs_ == 0);
+}
+
+/// The best and last.ckpt, each wholly or not at all: after an error the rest is done again.
+void ModelCheckpoint::save_all(train::Trainer& trainer, bool ranked) {
   const Candidates found = candidates(trainer);
-  if (every_n_epochs_ >= 1 && (trainer.current_epoch() + 1) % every_n_epochs_ == 0) {
-    save_top_k(trainer, found);
+  const std::int64_t step = trainer.global_step();
+  const std::int64_t saved_before = now_.last_global_step_saved;
+  Ranking before = now_;
+  try {
+    if (ranked && ranked_step_ != step) save_top_k(trainer, found);
+    if (now_.last_global_step_saved == step) ranked_step_ = step;
+    before = now_;
+    if (options_.save_last.value_or(false)) save_last(trainer, found);
+  } catch (...) {
+    now_ = before;
+    now_.last_global_step_saved = saved_before;
+    throw;
   }
-  save_last(trainer, found);
 }
 
 void ModelCheckpoint::on_train_epoch_end(train::Trainer& trainer) {
@@ -131,12 +199,13 @@ void ModelCheckpoint::save_top_k(train::Trainer& trainer, const Candidates& foun
   const std::optional<double> score = monitored(trainer, *options_.monitor, name(), strict);
   if (!score) return;
   const auto current = static_cast<float>(*score);
-  bool save_it =
-      options_.save_top_k == -1 || best_k_.size() < static_cast<std::size_t>(options_.save_top_k);
+  bool save_it = options_.save_top_k == -1 ||
+                 now_.best_k.size() < static_cast<std::size_t>(options_.save_top_k);
   if (!save_it) {
-    const auto kth = std::find_if(best_k_.begin(), best_k_.end(),
-                                  [&](const auto& kept) { return kept.first == kth_best_path_; });
-    save_it = kth != best_k_.end() && better(options_.mode, current, kth->second);
+    const auto kth = std::find_if(now_.best_k.begin(), now_.best_k.end(), [&](const auto& kept) {
+      return kept.first == now_.kth_best_path;
+    });
+    save_it = kth != now_.best_k.end() && better(options_.mode, current, kth->second);
     save_it = trainer.strategy().decide(save_it);
   }
   if (save_it) save_monitored(trainer, found, current);
@@ -145,32 +214,32 @@ void ModelCheckpoint::save_top_k(train::Trainer& trainer, const Candidates& foun
 void ModelCheckpoint::save_monitored(train::Trainer& trainer, const Candidates& found,
                                      float score) {
   const std::size_t most = options_.save_top_k == -1
-                               ? best_k_.size() + 1
+                               ? now_.best_k.size() + 1
                                : static_cast<std::size_t>(options_.save_top_k);
   std::string dropped;
-  if (best_k_.size() == most) {
-    dropped = kth_best_path_;
-    std::erase_if(best_k_, [&](const auto& kept) { return kept.first == dropped; });
+  if (now_.best_k.size() >= most) {
+    dropped = now_.kth_best_path;
+    std::erase_if(now_.best_k, [&](const auto& kept) { return kept.first == dropped; });
   }
   if (std::isnan(score)) score = static_cast<float>(worst(options_.mode));
   const std::string path =
       free_path(trainer, found, options_.filename.value_or("{epoch}-{step}"), dropped);
-  current_score_ = score;
-  best_k_.emplace_back(path, score);
+  now_.current_score = score;
+  now_.best_k.emplace_back(path, score);
   const auto beats = [&](const auto& a, const auto& b) {
     return better(options_.mode, a.second, b.second);
   };
   const auto loses = [&](const auto& a, const auto& b) {
     return better(options_.mode, b.second, a.second);
   };
-  if (best_k_.size() == most) {
-    const auto kth = std::min_element(best_k_.begin(), best_k_.end(), loses);
-    kth_best_path_ = kth->first;
-    kth_value_ = kth->second;
+  if (now_.best_k.size() >= most) {
+    const auto kth = std::min_element(now_.best_k.begin(), now_.best_k.end(), loses);
+    now_.kth_best_path = kth->first;
+    now_.kth_value = kth->second;
   }
-  const auto best = std::min_element(best_k_.begin(), best_k_.end(), beats);
-  best_path_ = best->first;
-  best_score_ = best->second;
+  const auto best = std::min_element(now_.best_k.begin(), now_.best_k.end(), beats);
+  now_.best_path = best->first;
+  now_.best_score = best->second;
   save(trainer, path);
   if (!dropped.empty() && dropped != path) remove(trainer, dropped);
 }
@@ -178,35 +247,47 @@ void ModelCheckpoint::save_monitored(train::Trainer& trainer, const Candidates& 
 void ModelCheckpoint::save_newest(train::Trainer& trainer, const Candidates& found) {
   const std::string path =
       free_path(trainer, found, options_.filename.value_or("{epoch}-{step}"), "");
-  const std::string previous = std::exchange(best_path_, path);
+  const std::string previous = std::exchange(now_.best_path, path);
   save(trainer, path);
   if (options_.save_top_k == 1 && !previous.empty() && previous != path) remove(trainer, previous);
 }
 
 void ModelCheckpoint::save_last(train::Trainer& trainer, const Candidates& found) {
-  if (!options_.save_last) return;
-  const std::string path = free_path(trainer, found, "last", last_path_);
-  const std::string previous = std::exchange(last_path_, path);
+  const std::string path = free_path(trainer, found, "last", now_.last_path);
+  const std::string previous = std::exchange(now_.last_path, path);
   save(trainer, path);
   if (!previous.empty() && previous != path) remove(trainer, previous);
 }
 
 void ModelCheckpoint::save(train::Trainer& trainer, const std::string& path) {
   // Set first: it is part of what is saved.
-  last_global_step_saved_ = trainer.global_step();
-  trainer.save_checkpoint(path, options_.save_weights_only ? train::Contents::kWeightsOnly
-                                                           : train::Contents::kEverything);
-  if (options_.safetensors) {
-    trainer.save_checkpoint(fs::path(path).replace_extension(".safetensors"));
+  now_.last_global_step_saved = trainer.global_step();
+  const bool anew = !trainer.is_global_zero() || !fs::exists(fs::symlink_status(path));
+  try {
+    if (options_.safetensors) write(trainer, twin(path));  // first: the checkpoint lists it
+    write(trainer, path);
+  } catch (...) {
+    // Ranked nowhere, so that nobody would ever delete them.
+    for (const fs::path& file : {fs::path(path), twin(path)}) {
+      if (anew && trainer.is_global_zero() && files_.written(file)) files_.remove(file);
+    }
+    throw;
   }
   if (options_.verbose && trainer.is_global_zero()) fmt::print("checkpoint: {}\n", path);
 }
 
-void ModelCheckpoint::remove(train::Trainer& trainer, const std::string& path) const {
+void ModelCheckpoint::write(train::Trainer& trainer, const std::string& path) {
+  const Fingerprint written =
+      trainer.write_checkpoint(path, options_.save_weights_only ? train::Contents::kWeightsOnly
+                                                                : train::Contents::kEverything);
+  if (trainer.is_global_zero()) files_.add(path, written);
+  trainer.announce_checkpoint(path);
+}
+
+void ModelCheckpoint::remove(train::Trainer& trainer, const std::string& path) {
   if (!trainer.is_global_zero()) return;
-  std::error_code ignored;  // someone else may have removed it
-  fs::remove(path, ignored);
-  if (options_.safetensors) fs::remove(fs::path(path).replace_extension(".safetensors"), ignored);
+  files_.remove(path);
+  if (options_.safetensors) files_.remove(twin(path));
 }
 
 std::string ModelCheckpoint::path_of(const Candidates& found, const std::string& pattern,
@@ -217,84 +298,22 @@ std::string ModelCheckpoint::path_of(const Candidates& found, const std::string&
   return (fs::path(directory_) / (file + ".ckpt")).string();
 }
 
+/// Whether another checkpoint has the name: `own` is this one's, as far as it is this run's.
+bool ModelCheckpoint::taken(const std::string& path, const std::string& own) const {
+  const auto there = [&](const fs::path& file) {
+    if (!fs::exists(fs::symlink_status(file))) return false;
+    return path != own || !files_.objection(file).empty();
+  };
+  return there(path) || (options_.safetensors && there(twin(path)));
+}
+
 std::string ModelCheckpoint::free_path(train::Trainer& trainer, const Candidates& found,
                                        const std::string& pattern, const std::string& own) const {
   std::string path = path_of(found, pattern, 0);
   for (int version = 1;; ++version) {
-    if (path == own) return path;
-    if (trainer.strategy().broadcast(fs::exists(path) ? "taken" : "").empty()) return path;
+    const bool other = trainer.is_global_zero() && taken(path, own);
+    if (trainer.strategy().broadcast(other ? "taken" : "").empty()) return path;
     path = path_of(found, pattern, version);
-  }
-}
-
-std::string ModelCheckpoint::state_key() const {
-  std::string interval = "None";
-  if (options_.train_time_interval) {
-    const auto all = static_cast<std::int64_t>(options_.train_time_interval->seconds);
-    const std::int64_t days = all / 86400;
-    const std::int64_t seconds = all % 86400;
-    std::string parts = days > 0 ? fmt::format("days={}", days) : "";
-    if (seconds > 0 || days == 0) {
-      parts += fmt::format("{}seconds={}", parts.empty() ? "" : ", ", seconds);
-    }
-    interval = "datetime.timedelta(" + parts + ")";
-  }
-  return fmt::format(
-      "ModelCheckpoint{{'monitor': {}, 'mode': '{}', 'every_n_train_steps': {}, 'every_n_epochs': "
-      "{}, 'train_time_interval': {}}}",
-      options_.monitor ? "'" + *options_.monitor + "'" : "None", config::show(options_.mode),
-      every_n_train_steps_, every_n_epochs_, interval);
-}
-
-namespace {
-
-Value score_value(std::optional<float> score) {
-  return score ? Value(at::scalar_tensor(*score, at::kFloat)) : Value();
-}
-
-std::optional<float> score_of(const Value& value) {
-  if (value.kind() == Value::Kind::kNone) return std::nullopt;
-  if (value.kind() == Value::Kind::kTensor) return value.as_tensor().item<float>();
-  return static_cast<float>(value.as_float());
-}
-
-}  // namespace
-
-Value ModelCheckpoint::state_dict() const {
-  Value kept = Value::dict();
-  for (const auto& [path, score] : best_k_) kept.set(path, score_value(score));
-  Value state = Value::dict();
-  state.set("monitor", options_.monitor ? Value(*options_.monitor) : Value());
-  state.set("best_model_score", score_value(best_score_));
-  state.set("best_model_path", Value(best_path_));
-  state.set("current_score", score_value(current_score_));
-  state.set("dirpath", Value(directory_));
-  state.set("best_k_models", std::move(kept));
-  state.set("kth_best_model_path", Value(kth_best_path_));
-  state.set("kth_value", score_value(kth_value_));
-  state.set("last_model_path", Value(last_path_));
-  state.set("last_global_step_saved", Value(last_global_step_saved_));
-  return state;
-}
-
-void ModelCheckpoint::load_state_dict(const Value& state) {
-  best_path_ = state.at("best_model_path").as_string();
-  const Value* saved = state.find("last_global_step_saved");
-  if (saved != nullptr) last_global_step_saved_ = saved->as_int();
-  const Value* directory = state.find("dirpath");
-  const bool same = directory == nullptr || directory->kind() != Value::Kind::kString ||
-                    directory->as_string() == directory_;
-  if (!same) return;  // a new place: only the best is known, as in Lightning
-  best_score_ = score_of(state.at("best_model_score"));
-  if (const Value* score = state.find("current_score")) current_score_ = score_of(*score);
-  if (const Value* path = state.find("kth_best_model_path")) kth_best_path_ = path->as_string();
-  if (const Value* value = state.find("kth_value")) {
-    kth_value_ = score_of(*value).value_or(kth_value_);
-  }
-  if (const Value* path = state.find("last_model_path")) last_path_ = path->as_string();
-  best_k_.clear();
-  for (const auto& [path, score] : state.at("best_k_models").entries()) {
-    best_k_.emplace_back(path.as_string(), *score_of(score));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/ops/add.h>
 #include <ATen/ops/sub.h>
 #include <fmt/format.h>
 
@@ -78,8 +79,9 @@ void StochasticWeightAveraging::average(const train::NamedTensors& parameters) {
   } else {
     const auto count = static_cast<double>(averaged_ + 1);
     for (std::size_t i = 0; i < parameters.size(); ++i) {
+      // A mean of its own: states that were taken before keep theirs.
       at::Tensor& mean = average_[i].second;
-      mean.add_(at::sub(parameters[i].second.detach(), mean).div_(count));
+      mean = at::add(mean, at::sub(parameters[i].second.detach(), mean).div_(count));
     }
   }
   ++averaged_;

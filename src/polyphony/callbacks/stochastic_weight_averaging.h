@@ -31,6 +31,9 @@ class StochasticWeightAveraging : public train::Callback {
   std::string state_key() const override { return "StochasticWeightAveraging"; }
   tensor::Value state_dict() const override;
   void load_state_dict(const tensor::Value& state) override;
+  std::optional<std::uint64_t> state_revision() const override {
+    return static_cast<std::uint64_t>(averaged_) * 2 + (swapped_ ? 1 : 0);
+  }
 
  private:
   void take_over_schedule(train::Trainer& trainer);

@@ -31,6 +31,9 @@ class Timer : public train::Callback {
   std::string state_key() const override { return "Timer"; }
   tensor::Value state_dict() const override;
   void load_state_dict(const tensor::Value& state) override;
+  // Time that has passed has passed.
+  std::optional<std::uint64_t> state_revision() const override { return 0; }
+  tensor::Value state_after_failure(tensor::Value) const override { return state_dict(); }
 
   /// Seconds of training so far, those of the runs before included.
   double time_elapsed() const;

@@ -56,6 +56,11 @@ tensor::Value Guarded::state_dict() const {
   attempt([&](train::Logger& logger) { state = logger.state_dict(); });
   return state;
 }
+tensor::Value Guarded::state_dict_before(std::int64_t newest) const {
+  tensor::Value state;
+  attempt([&](train::Logger& logger) { state = logger.state_dict_before(newest); });
+  return state;
+}
 void Guarded::load_state_dict(const tensor::Value& state) {
   attempt([&](train::Logger& logger) { logger.load_state_dict(state); });
 }

@@ -25,6 +25,7 @@ class Guarded : public train::Logger {
   void after_save_checkpoint(const std::filesystem::path& path) override;
   void finalize(const std::string& status) override;
   tensor::Value state_dict() const override;
+  tensor::Value state_dict_before(std::int64_t newest) const override;
   void load_state_dict(const tensor::Value& state) override;
 
  private:

@@ -40,12 +40,14 @@ void LocalStore::after_save_checkpoint(const std::filesystem::path& path) {
   recorder_.prepare(record::file_artifact("checkpoint", path));
 }
 
-tensor::Value LocalStore::state_dict() const {
+tensor::Value LocalStore::state_dict() const { return state_dict_before(0); }
+
+tensor::Value LocalStore::state_dict_before(std::int64_t newest) const {
   using tensor::Value;
   recorder_.flush(kFlushSeconds);
   Value state = Value::dict();
   state.set("metrics_csv", Value(metrics_csv_.string()));
-  state.set("rows", Value(earlier_rows_ + rows_));
+  state.set("rows", Value(earlier_rows_ + rows_ - newest));
   return state;
 }
 

@@ -23,6 +23,7 @@ class LocalStore : public train::Logger {
   void after_save_checkpoint(const std::filesystem::path& path) override;
   /// Waits until the rows that the state counts are with the system.
   tensor::Value state_dict() const override;
+  tensor::Value state_dict_before(std::int64_t newest) const override;
   void load_state_dict(const tensor::Value& state) override;
 
  private:

@@ -267,6 +267,10 @@ class Experiment {
     const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
     const std::vector<std::int64_t> labels = labels_->gather(trainer_.strategy());
     if (!trainer_.is_global_zero()) return;
+    if (options_.trainer.fast_dev_run.count > 0) {
+      fmt::print("fast_dev_run: predictions of {} are not written\n", name);
+      return;
+    }
     NpyArray array;
     array.shape = logits.sizes().vec();
     array.values.assign(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
@@ -362,7 +366,9 @@ void run_rank(Request request, config::Node config, ExperimentOptions options,
     config = resolved(request);
     options = options_of(request, config);
   }
-  RunLabel label{options.run_name, options.seed, options.recording, options.logger};
+  const bool dev_run = options.trainer.fast_dev_run.count > 0;
+  RunLabel label{options.run_name, options.seed, options.recording,
+                 dev_run ? Loggers{} : options.logger};
   Recording recording(request, config, std::move(label), *strategy);
   recording.during([&] { Experiment(std::move(options), recording, std::move(strategy)).run(); });
 }

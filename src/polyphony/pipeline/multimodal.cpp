@@ -187,6 +187,7 @@ class Multimodal {
     parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
     parts.loggers = recording_.take_loggers();
     parts.hyper_parameters = tensor::value_of(options_.task());
+    parts.resume_key = "+resume_from";
     return parts;
   }
 
@@ -376,7 +377,9 @@ void run_multimodal(const Request& given) {
   in_processes(
       request, options.trainer, options.num_threads,
       [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-        RunLabel label{options.run_name, options.seed, options.recording, options.logger};
+        const bool dev_run = options.trainer.fast_dev_run.count > 0;
+        RunLabel label{options.run_name, options.seed, options.recording,
+                       dev_run ? Loggers{} : options.logger};
         Recording recording(mine, config, std::move(label), *strategy);
         recording.during([&] { Multimodal(options, recording, std::move(strategy)).run(stage); });
       });

@@ -96,6 +96,66 @@ PretrainedCheckpoints::PretrainedCheckpoints(const train::TrainingArguments& arg
 
 void PretrainedCheckpoints::setup(train::Trainer& trainer) {
   if (trainer.is_global_zero()) remove_unfinished(arguments_.options().output_dir);
+  files_.set_directory(
+      trainer.strategy().broadcast(absolute_directory(arguments_.options().output_dir).string()));
+}
+
+void PretrainedCheckpoints::unlock() {
+  lock_.reset();
+  locked_ = false;
+}
+
+void PretrainedCheckpoints::lock(train::Trainer& trainer) {
+  if (locked_ || arguments_.options().save_strategy == IntervalStrategy::kNo) return;
+  std::string refusal;
+  if (trainer.is_global_zero()) {
+    try {
+      lock_ = RunLock::acquire(files_.directory(), &trainer,
+                               "run " + absolute_directory(trainer.root()).string(),
+                               "give this run a place of its own, e.g. "
+                               "training_arguments.output_dir=OTHER, or wait until that one "
+                               "has ended");
+    } catch (const IoError& error) {
+      refusal = error.what();
+    }
+  }
+  refusal = trainer.strategy().broadcast(refusal);
+  if (!refusal.empty()) throw IoError(refusal);  // with its remedy
+  locked_ = true;
+}
+
+void PretrainedCheckpoints::on_load_checkpoint(train::Trainer& trainer, const tensor::Value&) {
+  lock(trainer);
+  std::error_code error;
+  const fs::path file = fs::canonical(trainer.resumed_from(), error);
+  resumed_folder_ = file.parent_path().parent_path();
+  const bool mine = resumed_folder_ == files_.directory();
+  in_place_ = !trainer.strategy().broadcast(mine ? "in place" : "").empty();
+  // It does not list itself.
+  if (in_place_ && trainer.is_global_zero()) files_.add(file, file_fingerprint(file));
+}
+
+void PretrainedCheckpoints::on_fit_start(train::Trainer& trainer) {
+  lock(trainer);
+  if (saved_.best.empty()) return;
+  const bool gone = trainer.is_global_zero() && !fs::exists(saved_.best);
+  if (trainer.strategy().broadcast(gone ? "gone" : "").empty()) return;
+  if (trainer.is_global_zero()) {
+    fmt::print(stderr, "warning: {}: the best checkpoint is gone: the next one is the best\n",
+               saved_.best);
+  }
+  saved_.best.clear();
+  saved_.best_metric.reset();
+}
+
+void PretrainedCheckpoints::on_train_start(train::Trainer& trainer) {
+  first_step_ = trainer.global_step();
+}
+
+/// As Transformers: the last step is saved where any is.
+void PretrainedCheckpoints::on_train_end(train::Trainer& trainer) {
+  if (arguments_.options().save_strategy == IntervalStrategy::kNo) return;
+  if (trainer.global_step() != first_step_) save(trainer, Judged::kNo);
 }
 
 void PretrainedCheckpoints::log(train::Trainer& trainer, train::MetricValues values) {
@@ -167,62 +227,106 @@ void PretrainedCheckpoints::compare(train::Trainer& trainer, const std::string& 
         fmt::format("training_arguments.metric_for_best_model: '{}' was never logged", name),
         fmt::format("logged: {}", fmt::join(names, ", ")));
   }
-  const bool better = !best_metric_ || (arguments_.greater_is_better() ? *value > *best_metric_
-                                                                       : *value < *best_metric_);
+  const bool better =
+      !saved_.best_metric || (arguments_.greater_is_better() ? *value > *saved_.best_metric
+                                                             : *value < *saved_.best_metric);
   if (!better) return;
-  best_metric_ = *value;
-  best_ = folder;
+  saved_.best_metric = *value;
+  saved_.best = folder;
 }
 
-void PretrainedCheckpoints::save(train::Trainer& trainer) {
+void PretrainedCheckpoints::save(train::Trainer& trainer, Judged judged) {
   const std::int64_t step = trainer.global_step();
-  if (step == saved_step_) return;
-  saved_step_ = step;
-  const fs::path folder =
-      fs::path(arguments_.options().output_dir) / fmt::format("{}{}", kPrefix, step);
-  // An epoch that max_steps cut short was not evaluated.
-  const bool judged = arguments_.evaluation() != IntervalStrategy::kEpoch ||
-                      trainer.batch_in_epoch() == trainer.num_training_batches();
-  if (judged) compare(trainer, folder.string());
-  std::erase(folders_, folder.string());
-  folders_.push_back(folder.string());
-  rotate();
-  // Written beside its place and moved there whole.
+  if (step == saved_.step) return;
+  const Saved before = saved_;
+  try {
+    saved_.step = step;
+    const fs::path folder =
+        fs::path(arguments_.options().output_dir) / fmt::format("{}{}", kPrefix, step);
+    // An epoch that max_steps cut short was not evaluated.
+    const bool whole = arguments_.evaluation() != IntervalStrategy::kEpoch ||
+                       trainer.batch_in_epoch() == trainer.num_training_batches();
+    if (judged == Judged::kYes && whole) compare(trainer, folder.string());
+    std::erase(saved_.folders, folder.string());
+    saved_.folders.push_back(folder.string());
+    write(trainer, folder);
+  } catch (...) {
+    saved_ = before;
+    throw;
+  }
+  rotate(trainer);
+}
+
+namespace {
+
+/// Another's folder keeps what it has, under another name.
+void put_aside(const fs::path& folder) {
+  fs::path aside;
+  int version = 1;
+  do {
+    aside = folder.string() + fmt::format(".old-{}", version++);
+  } while (fs::exists(fs::symlink_status(aside)));
+  std::error_code error;
+  fs::rename(folder, aside, error);
+  if (!error) fmt::print("{} is put aside as {}\n", folder.string(), aside.string());
+}
+
+/// Lists what was written into a folder as it will be called.
+void list_files(train::OwnedFiles& files, const fs::path& folder, const fs::path& in) {
+  for (const auto& entry : fs::recursive_directory_iterator(in)) {
+    if (!entry.is_regular_file()) continue;
+    files.add(folder / entry.path().lexically_relative(in), file_fingerprint(entry.path()));
+  }
+}
+
+}  // namespace
+
+/// Written beside its place and moved there whole.
+void PretrainedCheckpoints::write(train::Trainer& trainer, const fs::path& folder) {
   const fs::path unfinished = folder.string() + std::string(kUnfinished);
-  std::error_code ignored;
   std::optional<UnfinishedFolder> writing;
+  bool mine = true;  // what has the folder's name already
   if (trainer.is_global_zero()) {
+    mine = files_.folder_objection(folder).empty();
     writing.emplace(unfinished);
     save_model_(unfinished);
     write_file(unfinished / "trainer_state.json", trainer_state(trainer));
+    list_files(files_, folder, unfinished);  // part of what is saved
   }
   trainer.strategy().barrier("checkpoint folder");
-  trainer.save_checkpoint(unfinished / "trainer.ckpt");
+  const Fingerprint written =
+      trainer.write_checkpoint(unfinished / "trainer.ckpt", train::Contents::kEverything);
   trainer.strategy().barrier("checkpoint written");
-  if (trainer.is_global_zero()) put_in_place(unfinished, folder);
+  if (!trainer.is_global_zero()) return;
+  if (!mine) put_aside(folder);
+  put_in_place(unfinished, folder);
+  files_.add(folder / "trainer.ckpt", written);
+  for (const auto& logger : trainer.loggers()) {
+    logger->after_save_checkpoint(folder / "trainer.ckpt");
+  }
 }
 
-void PretrainedCheckpoints::rotate() {
+/// The newest and the best are spared, as in Transformers: a limit of 1 keeps both.
+void PretrainedCheckpoints::rotate(train::Trainer& trainer) {
   const auto& limit = arguments_.options().save_total_limit;
   if (!limit) return;
-  // The newest and the best are spared, as in Transformers: a limit of 1 keeps both.
-  std::vector<std::string> others = folders_;
+  std::vector<std::string> others = saved_.folders;
   const std::string newest = others.back();
-  std::erase_if(others, [&](const std::string& name) { return name == newest || name == best_; });
-  const std::int64_t spared = best_.empty() || best_ == newest ? 1 : 2;
+  std::erase_if(others,
+                [&](const std::string& name) { return name == newest || name == saved_.best; });
+  const std::int64_t spared = saved_.best.empty() || saved_.best == newest ? 1 : 2;
   const std::int64_t room = std::max<std::int64_t>(0, *limit - spared);
   while (std::ssize(others) > room) {
-    std::error_code ignored;
-    fs::remove_all(others.front(), ignored);
-    std::erase(folders_, others.front());
+    if (trainer.is_global_zero()) files_.remove_folder(others.front());
+    std::erase(saved_.folders, others.front());
     others.erase(others.begin());
   }
 }
 
 std::string PretrainedCheckpoints::trainer_state(train::Trainer& trainer) const {
   Json state;
-  state["best_metric"] = best_metric_ ? Json(*best_metric_) : Json();
-  state["best_model_checkpoint"] = best_.empty() ? Json() : Json(best_);
+  state["best_metric"] = saved_.best_metric ? Json(*saved_.best_metric) : Json();
+  state["best_model_checkpoint"] = saved_.best.empty() ? Json() : Json(saved_.best);
   state["epoch"] = epochs_done(trainer);
   state["global_step"] = trainer.global_step();
   state["is_hyper_param_search"] = false;
@@ -238,39 +342,73 @@ std::string PretrainedCheckpoints::trainer_state(train::Trainer& trainer) const 
   return state.dump(2) + "\n";
 }
 
+namespace {
+
+tensor::Value texts(const std::vector<std::string>& lines) {
+  tensor::Value list = tensor::Value::list();
+  for (const std::string& line : lines) list.append(tensor::Value(line));
+  return list;
+}
+
+}  // namespace
+
+void PretrainedCheckpoints::add_state(const Saved& saved, tensor::Value& state) {
+  using tensor::Value;
+  state.set("folders", texts(saved.folders));
+  state.set("best", Value(saved.best));
+  if (saved.best_metric) state.set("best_metric", Value(*saved.best_metric));
+  state.set("saved_step", Value(saved.step));
+}
+
 tensor::Value PretrainedCheckpoints::state_dict() const {
   using tensor::Value;
-  const auto texts = [](const std::vector<std::string>& lines) {
-    Value list = Value::list();
-    for (const std::string& line : lines) list.append(Value(line));
-    return list;
-  };
   Value state = Value::dict();
   state.set("log", texts(log_));
-  state.set("folders", texts(folders_));
-  state.set("best", Value(best_));
-  if (best_metric_) state.set("best_metric", Value(*best_metric_));
   state.set("losses", Value(losses_));
   state.set("counted", Value(counted_));
   state.set("logged_step", Value(logged_step_));
-  state.set("saved_step", Value(saved_step_));
+  add_state(saved_, state);
+  state.set("files", files_.state());
+  return state;
+}
+
+tensor::Value PretrainedCheckpoints::state_after_failure(tensor::Value before) const {
+  tensor::Value state = tensor::Value::dict();
+  for (const char* key : {"log", "losses", "counted", "logged_step"}) {
+    state.set(key, before.at(key));
+  }
+  add_state(saved_, state);
+  state.set("files", files_.state());
   return state;
 }
 
 void PretrainedCheckpoints::load_state_dict(const tensor::Value& state) {
-  const auto texts = [&](const char* key) {
-    std::vector<std::string> lines;
-    for (const tensor::Value& line : state.at(key).items()) lines.push_back(line.as_string());
-    return lines;
+  const auto lines = [&](const char* key) {
+    std::vector<std::string> all;
+    for (const tensor::Value& line : state.at(key).items()) all.push_back(line.as_string());
+    return all;
   };
-  log_ = texts("log");
-  folders_ = texts("folders");
-  best_ = state.at("best").as_string();
-  if (const tensor::Value* metric = state.find("best_metric")) best_metric_ = metric->as_float();
+  log_ = lines("log");
   losses_ = state.at("losses").as_float();
   counted_ = state.at("counted").as_int();
   logged_step_ = state.at("logged_step").as_int();
-  saved_step_ = state.at("saved_step").as_int();
+  saved_.step = state.at("saved_step").as_int();
+  const tensor::Value* files = state.find("files");
+  if (in_place_ && files != nullptr) files_.load_state(*files);
+  // The folder that holds them may have been moved: they lie beside the one that was loaded.
+  const auto place = [&](const std::string& folder) {
+    const fs::path beside = resumed_folder_ / fs::path(folder).filename();
+    return fs::exists(beside) ? beside.string() : folder;
+  };
+  saved_.folders.clear();
+  if (in_place_) {
+    for (const std::string& folder : lines("folders")) saved_.folders.push_back(place(folder));
+  }
+  saved_.best = state.at("best").as_string();
+  if (!saved_.best.empty()) saved_.best = place(saved_.best);
+  if (const tensor::Value* metric = state.find("best_metric")) {
+    saved_.best_metric = metric->as_float();
+  }
 }
 
 std::optional<fs::path> PretrainedCheckpoints::newest(const fs::path& output_dir) {

@@ -238,6 +238,7 @@ class Unimodal {
     parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
     parts.loggers = recording_.take_loggers();
     parts.hyper_parameters = tensor::value_of(options_.training_arguments.node);
+    parts.resume_key = "+training_arguments.resume_from_checkpoint";
     trainer_.emplace(trainer, recording_.directory(), std::move(parts));
   }
 

@@ -367,12 +367,14 @@ void Classification::load_state(const NamedTensors& from, const std::string& sou
 
 void Classification::set_training(bool on) { model_->train(on); }
 
-tensor::Value Classification::metric_state() const {
-  tensor::Value numbers = tensor::Value::list();
-  for (const double number : metrics_[slot(Stage::kTrain)].state().flat()) {
-    numbers.append(tensor::Value(number));
-  }
-  return numbers;
+tensor::Value Classification::metric_state() const { return metric_snapshot()(); }
+
+std::function<tensor::Value()> Classification::metric_snapshot() const {
+  return [state = metrics_[slot(Stage::kTrain)].state()] {
+    tensor::Value numbers = tensor::Value::list();
+    for (const double number : state.flat()) numbers.append(tensor::Value(number));
+    return numbers;
+  };
 }
 
 void Classification::load_metric_state(const tensor::Value& state) {

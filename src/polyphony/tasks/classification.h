@@ -60,6 +60,7 @@ class Classification : public train::Task {
   void set_training(bool on) override;
   tensor::Value metric_state() const override;
   void load_metric_state(const tensor::Value& state) override;
+  std::function<tensor::Value()> metric_snapshot() const override;
   std::string summary(int max_depth) const override;
 
   models::Model& model() const { return *model_; }

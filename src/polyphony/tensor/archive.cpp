@@ -150,7 +150,7 @@ at::Tensor adopted(at::DataPtr record, std::int64_t elements, at::ScalarType typ
 
 }  // namespace
 
-void save_archive(const std::filesystem::path& path, const Value& value) {
+Fingerprint save_archive(const std::filesystem::path& path, const Value& value) {
   std::vector<at::Tensor> storages;
   const std::string pickled = pickle(value, storages);
   std::string bytes;
@@ -166,6 +166,7 @@ void save_archive(const std::filesystem::path& path, const Value& value) {
     writer.writeEndOfFile();
   }
   write_file(path, bytes);
+  return fingerprint(bytes);
 }
 
 Value load_archive(const std::filesystem::path& path) {

@@ -29,4 +29,24 @@ Value value_of(const config::Node& node) {
   return {};
 }
 
+Value copy_of(const Value& value) {
+  switch (value.kind()) {
+    case Value::Kind::kTensor:
+      return Value(value.as_tensor().detach().clone());
+    case Value::Kind::kDict: {
+      Value dict = Value::dict();
+      for (const auto& [key, item] : value.entries()) dict.set(key, copy_of(item));
+      return dict;
+    }
+    case Value::Kind::kList:
+    case Value::Kind::kTuple: {
+      Value list = value.kind() == Value::Kind::kList ? Value::list() : Value::tuple();
+      for (const Value& item : value.items()) list.append(copy_of(item));
+      return list;
+    }
+    default:
+      return value;
+  }
+}
+
 }  // namespace polyphony::tensor

@@ -8,4 +8,7 @@ namespace polyphony::tensor {
 /// A configuration as a checkpoint keeps it.
 Value value_of(const config::Node& node);
 
+/// The same with tensors of its own.
+Value copy_of(const Value& value);
+
 }  // namespace polyphony::tensor

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <exception>
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include <polyphony/data/dataset.h>
@@ -69,10 +71,17 @@ class Callback {
 
   /// Checkpoint callbacks run after all others, so that they save what those decided.
   virtual bool saves_checkpoints() const { return false; }
+  /// Where it was told to save; empty where that is left to the trainer.
+  virtual std::filesystem::path checkpoint_directory() const { return {}; }
   /// Key in the checkpoint's `callbacks`; "" where there is nothing to keep.
   virtual std::string state_key() const { return ""; }
   virtual tensor::Value state_dict() const { return {}; }
   virtual void load_state_dict(const tensor::Value&) {}
+  /// Changes whenever state_dict does, where that is known: spares asking for it after every step.
+  virtual std::optional<std::uint64_t> state_revision() const { return std::nullopt; }
+  /// What is saved of it after an error. @param before  its state_dict after the last completed
+  /// step, from which its hooks are called again
+  virtual tensor::Value state_after_failure(tensor::Value before) const { return before; }
   /// The class, for profiles and messages.
   virtual std::string name() const { return "Callback"; }
 };

@@ -6,6 +6,7 @@
 #include <polyphony/tensor/archive.h>
 #include <polyphony/tensor/safetensors.h>
 #include <polyphony/tensor/seed.h>
+#include <polyphony/train/last_step.h>
 
 namespace polyphony::train {
 namespace fs = std::filesystem;
@@ -81,31 +82,66 @@ void restore_gradients(Trainer& trainer, const Value& gradients) {
 
 }  // namespace
 
-Value dump_checkpoint(Trainer& trainer, Contents contents) {
+namespace {
+
+Value callback_states(const Trainer& trainer, const LastStep* last) {
+  Value states = Value::dict();
+  for (std::size_t i = 0; i < trainer.callbacks().size(); ++i) {
+    const Callback& callback = *trainer.callbacks()[i];
+    if (callback.state_key().empty()) continue;
+    states.set(callback.state_key(), last == nullptr
+                                         ? callback.state_dict()
+                                         : callback.state_after_failure(last->callback_state(i)));
+  }
+  return states;
+}
+
+Value schedule_states(const Trainer& trainer, const LastStep* last) {
+  Value states = Value::list();
+  if (last != nullptr && last->schedule_state()) {
+    states.append(*last->schedule_state());
+  } else if (trainer.schedule() != nullptr) {
+    states.append(trainer.schedule()->state_dict());
+  }
+  return states;
+}
+
+/// What each process knows, in the order of ranks; null for those that could not be asked.
+Value rank_states(Trainer& trainer, const LastStep* last) {
+  if (last == nullptr) return trainer.strategy().gather(own_state(trainer));
+  Value states = Value::list();
+  states.append(last->own_state());
+  for (int rank = 1; rank < trainer.strategy().world_size(); ++rank) states.append(Value());
+  return states;
+}
+
+Value exact_state(Trainer& trainer, const FitProgress& progress, const LastStep* last) {
+  Value exact = Value::dict();
+  exact.set("position", position_of(progress));
+  exact.set("loss", Value(last == nullptr ? trainer.newest_loss() : last->loss()));
+  if (last != nullptr) exact.set("should_stop", Value(last->should_stop()));
+  exact.set("threads", threads_in_force());
+  exact.set("ranks", rank_states(trainer, last));
+  return exact;
+}
+
+}  // namespace
+
+Value dump_checkpoint(Trainer& trainer, Contents contents, const LastStep* last) {
+  const FitProgress progress = last == nullptr ? trainer.progress() : last->progress();
   Value checkpoint = Value::dict();
-  checkpoint.set("epoch", Value(trainer.current_epoch()));
-  checkpoint.set("global_step", Value(trainer.global_step()));
+  checkpoint.set("epoch", Value(progress.epoch));
+  checkpoint.set("global_step", Value(progress.global_step));
   checkpoint.set("pytorch-lightning_version", Value(std::string("1.9.5")));
   checkpoint.set("state_dict", named(trainer.task().state()));
-  checkpoint.set("loops", loops_of(trainer.progress(), trainer.num_val_batches()));
+  checkpoint.set("loops", loops_of(progress, trainer.num_val_batches()));
   if (contents == Contents::kEverything) {
-    Value callbacks = Value::dict();
-    for (const auto& callback : trainer.callbacks()) {
-      if (!callback->state_key().empty())
-        callbacks.set(callback->state_key(), callback->state_dict());
-    }
-    checkpoint.set("callbacks", std::move(callbacks));
+    checkpoint.set("callbacks", callback_states(trainer, last));
     Value optimizers = Value::list();
     optimizers.append(trainer.optimizer().state_dict());
     checkpoint.set("optimizer_states", std::move(optimizers));
-    Value schedules = Value::list();
-    if (trainer.schedule() != nullptr) schedules.append(trainer.schedule()->state_dict());
-    checkpoint.set("lr_schedulers", std::move(schedules));
-    Value exact = Value::dict();
-    exact.set("position", position_of(trainer.progress()));
-    exact.set("threads", threads_in_force());
-    exact.set("ranks", trainer.strategy().gather(own_state(trainer)));
-    checkpoint.set(kExact, std::move(exact));
+    checkpoint.set("lr_schedulers", schedule_states(trainer, last));
+    checkpoint.set(kExact, exact_state(trainer, progress, last));
   }
   if (trainer.hyper_parameters().kind() == Value::Kind::kDict) {
     checkpoint.set("hparams_name", Value(std::string("kwargs")));
@@ -148,25 +184,77 @@ at::Tensor restore_training_state(Trainer& trainer, const Value& checkpoint, con
   }
   restore_threads(exact->find("threads"));
   trainer.progress() = progress_at(exact->at("position"));
+  if (const Value* loss = exact->find("loss")) trainer.add_loss(loss->as_float());
+  const Value* stopping = exact->find("should_stop");
+  if (stopping != nullptr && stopping->as_bool()) trainer.request_stop();
   const std::vector<Value>& ranks = exact->at("ranks").items();
   const auto rank = static_cast<std::size_t>(trainer.strategy().rank());
   if (rank >= ranks.size()) return {};  // more processes than before
   const Value& own = ranks[rank];
+  if (own.kind() == Value::Kind::kNone) return {};  // it could not be asked
   trainer.task().load_metric_state(own.at("metrics"));
   trainer.metric_log().load_state(own.at("log"));
   restore_gradients(trainer, own.at("gradients"));
   return own.at("rng").as_tensor();
 }
 
+fs::path free_checkpoint(const fs::path& directory, const std::string& stem, const fs::path& own) {
+  const auto taken = [&](const fs::path& path) {
+    std::error_code error;
+    return fs::exists(fs::symlink_status(path)) && !fs::equivalent(path, own, error);
+  };
+  fs::path path = directory / (stem + ".ckpt");
+  for (int version = 1; taken(path); ++version) {
+    path = directory / fmt::format("{}-v{}.ckpt", stem, version);
+  }
+  return path;
+}
+
+namespace {
+
+/// Of last.ckpt, last-v1.ckpt …, the one that was written last; empty where there is none.
+fs::path newest_last(const fs::path& directory) {
+  fs::path newest;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string name = entry.path().stem().string();
+    const bool last = name == "last" || name.starts_with("last-v");
+    if (!last || entry.path().extension() != ".ckpt") continue;
+    if (newest.empty() || entry.last_write_time() > fs::last_write_time(newest)) {
+      newest = entry.path();
+    }
+  }
+  return newest;
+}
+
+/// The best by a ModelCheckpoint's state: what lay in its directory lies beside the checkpoint now,
+/// wherever that was moved or copied to. Empty where the state has none.
+fs::path best_of(const Value& state, const fs::path& checkpoint) {
+  const Value* best = state.kind() == Value::Kind::kDict ? state.find("best_model_path") : nullptr;
+  if (best == nullptr || best->as_string().empty()) return {};
+  const fs::path path = best->as_string();
+  const Value* directory = state.find("dirpath");
+  if (directory != nullptr && directory->kind() == Value::Kind::kString) {
+    const fs::path name = path.lexically_relative(directory->as_string());
+    const fs::path beside = checkpoint.parent_path() / name;
+    if (!name.empty() && *name.begin() != ".." && fs::exists(beside)) return beside;
+  }
+  if (fs::exists(path)) return path;
+  throw DataError(
+      fmt::format("{}: the best checkpoint by {} is gone", path.string(), checkpoint.string()),
+      "name another .ckpt file");
+}
+
+}  // namespace
+
 fs::path best_checkpoint(const fs::path& checkpoint_or_run) {
   if (!fs::is_directory(checkpoint_or_run)) return checkpoint_or_run;
-  const fs::path last = checkpoint_or_run / "checkpoints" / "last.ckpt";
-  if (fs::exists(last)) {
+  for (const fs::path& directory : {checkpoint_or_run / "checkpoints", checkpoint_or_run}) {
+    const fs::path last = newest_last(directory);
+    if (last.empty()) continue;
     const Value checkpoint = tensor::load_archive(last);
     for (const auto& [key, state] : part(checkpoint, "callbacks", last).entries()) {
-      const Value* best =
-          state.kind() == Value::Kind::kDict ? state.find("best_model_path") : nullptr;
-      if (best != nullptr && !best->as_string().empty()) return best->as_string();
+      if (fs::path best = best_of(state, last); !best.empty()) return best;
     }
   }
   throw DataError(
@@ -182,32 +270,33 @@ NamedTensors load_state_dict(const fs::path& checkpoint) {
   return tensors_of(part(tensor::load_archive(checkpoint), "state_dict", checkpoint));
 }
 
-namespace {
-
-/// What follows the writing of a checkpoint.
-void after_writing(Trainer& trainer, const fs::path& path) {
-  trainer.strategy().barrier("save_checkpoint");
-  if (!trainer.is_global_zero()) return;
-  for (const auto& logger : trainer.loggers()) logger->after_save_checkpoint(path);
-}
-
-}  // namespace
-
 void write_checkpoint(Trainer& trainer, const fs::path& path, const Value& checkpoint) {
   if (trainer.is_global_zero()) tensor::save_archive(path, checkpoint);
-  after_writing(trainer, path);
+  trainer.announce_checkpoint(path);
 }
 
 void Trainer::save_checkpoint(const fs::path& path, Contents contents) {
+  write_checkpoint(path, contents);
+  announce_checkpoint(path);
+}
+
+Fingerprint Trainer::write_checkpoint(const fs::path& path, Contents contents) {
   const Profiler::Action action(profiler_, "save_checkpoint");
-  if (path.extension() != ".safetensors") {
-    write_checkpoint(*this, path, dump_checkpoint(*this, contents));
-    return;
+  if (path.extension() == ".safetensors") {
+    tensor::TensorMap weights;
+    for (const auto& [name, tensor] : task_->state()) weights.emplace(name, tensor);
+    if (!is_global_zero()) return {};
+    tensor::save_safetensors(path, weights);
+    return file_fingerprint(path);
   }
-  tensor::TensorMap weights;
-  for (const auto& [name, tensor] : task_->state()) weights.emplace(name, tensor);
-  if (is_global_zero()) tensor::save_safetensors(path, weights);
-  after_writing(*this, path);
+  const Value checkpoint = dump_checkpoint(*this, contents);
+  return is_global_zero() ? tensor::save_archive(path, checkpoint) : Fingerprint{};
+}
+
+void Trainer::announce_checkpoint(const fs::path& path) {
+  strategy_->barrier("save_checkpoint");
+  if (!is_global_zero()) return;
+  for (const auto& logger : parts_.loggers) logger->after_save_checkpoint(path);
 }
 
 }  // namespace polyphony::train

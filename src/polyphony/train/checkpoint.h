@@ -11,8 +11,17 @@
 
 namespace polyphony::train {
 
+class LastStep;
+
 /// The running fit as Lightning's checkpoint, with all that an exact resume needs beside.
-tensor::Value dump_checkpoint(Trainer& trainer, Contents contents);
+/// @param last  as it was then, without asking other processes; null: as it is now
+tensor::Value dump_checkpoint(Trainer& trainer, Contents contents, const LastStep* last = nullptr);
+
+/// DIRECTORY/STEM.ckpt, or the first of STEM-v1.ckpt, STEM-v2.ckpt … that is not there yet, or is
+/// `own`.
+std::filesystem::path free_checkpoint(const std::filesystem::path& directory,
+                                      const std::string& stem,
+                                      const std::filesystem::path& own = {});
 
 /// Writes what `dump_checkpoint` gave, whole or not at all. Every process calls it, rank 0 writes.
 void write_checkpoint(Trainer& trainer, const std::filesystem::path& path,
@@ -27,7 +36,8 @@ void restore_model_and_callbacks(Trainer& trainer, const tensor::Value& checkpoi
 at::Tensor restore_training_state(Trainer& trainer, const tensor::Value& checkpoint,
                                   const std::filesystem::path& path);
 
-/// A checkpoint as it is; for a run's directory, the best one by its ModelCheckpoint.
+/// A checkpoint as it is; for a run's directory, or that of its checkpoints, the best one by its
+/// ModelCheckpoint.
 /// @throws DataError where the directory holds none
 std::filesystem::path best_checkpoint(const std::filesystem::path& checkpoint_or_run);
 

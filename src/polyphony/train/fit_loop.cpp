@@ -8,6 +8,7 @@
 #include <polyphony/base/signals.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/evaluation_loop.h>
+#include <polyphony/train/last_step.h>
 #include <polyphony/train/stopping.h>
 #include <polyphony/train/trainer.h>
 #include <polyphony/train/training_step.h>
@@ -91,6 +92,7 @@ void FitLoop::run_epoch() {
     train_.start(progress_.epoch, progress_.batch);
     while (!at(Point::kBatchStart) || !epoch_done()) {
       if (at(Point::kBatchStart)) train_batch();
+      if (at(Point::kStepDone)) finish_step();
       if (at(Point::kBatchEnd)) finish_batch();
       if (at(Point::kValidationStart) || at(Point::kValidationEnd) || validation_due()) validate();
       next_batch();
@@ -123,10 +125,16 @@ void FitLoop::train_batch() {
   trainer_.call("on_train_batch_start", &Callback::on_train_batch_start, batch, index);
   const double loss = run_training_step(trainer_, batch, index, !accumulates());
   trainer_.add_loss(loss);
+  progress_.point = Point::kStepDone;
+  progress_.callbacks_done = 0;
+  if (trainer_.last_step() != nullptr && !accumulates()) trainer_.last_step()->take();
+}
+
+void FitLoop::finish_step() {
   if (!accumulates()) move_schedule(/*after_epoch=*/false, /*on_plateau=*/false);
   if (last_batch_reached()) move_schedule(/*after_epoch=*/true, /*on_plateau=*/false);
   progress_.point = Point::kBatchEnd;
-  progress_.callbacks_done = 0;
+  if (trainer_.last_step() != nullptr && !accumulates()) trainer_.last_step()->schedule_moved();
 }
 
 void FitLoop::finish_batch() {
@@ -218,6 +226,8 @@ void FitLoop::move_schedule(bool after_epoch, bool on_plateau) {
     if (value == nullptr) return;
     metric = *value;
   }
+  const bool behind_hooks = !at(Point::kStepDone);
+  if (behind_hooks && trainer_.last_step() != nullptr) trainer_.last_step()->keep_schedule();
   schedule->step(metric);
   ++progress_.scheduler_steps;
 }

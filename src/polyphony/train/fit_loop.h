@@ -31,6 +31,7 @@ class FitLoop {
   void run_epoch();
   void start_epoch();
   void train_batch();
+  void finish_step();
   void finish_batch();
   void validate();
   void next_batch();

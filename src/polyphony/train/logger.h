@@ -27,6 +27,8 @@ class Logger {
 
   /// How far the record goes, kept in checkpoints; a resumed run's record continues behind it.
   virtual tensor::Value state_dict() const { return {}; }
+  /// The same without the `newest` rows that were logged last.
+  virtual tensor::Value state_dict_before(std::int64_t /*newest*/) const { return state_dict(); }
   virtual void load_state_dict(const tensor::Value&) {}
 };
 

@@ -98,6 +98,7 @@ MetricValues MetricLog::flush(std::int64_t step, std::int64_t epoch) {
 void MetricLog::write(const MetricValues& values, std::int64_t step, std::int64_t epoch) {
   if (values.empty()) return;
   for (const auto& [name, value] : values) set_value(logged_, name, value);
+  ++written_;
   for (const auto& logger : loggers_) logger->log_metrics(values, step, epoch);
 }
 
@@ -105,14 +106,32 @@ void MetricLog::save_loggers() {
   for (const auto& logger : loggers_) logger->save();
 }
 
+void MetricLog::keep(Kept& kept) const {
+  kept.train.assign(1, results_[0]);
+  kept.callback = callback_;
+  kept.logged = logged_;
+  kept.progress_bar = progress_bar_;
+  kept.rows = rows_;
+  kept.written = written_;
+}
+
 Value MetricLog::state() const {
+  Kept now;
+  keep(now);
+  return state_of(now);
+}
+
+Value MetricLog::state_of(const Kept& kept) const {
   Value state = Value::dict();
-  state.set("train", results_[0].state());
-  state.set("callback_metrics", dict_of(callback_));
-  state.set("logged_metrics", dict_of(logged_));
-  state.set("progress_bar_metrics", dict_of(progress_bar_));
+  state.set("train", kept.train.front().state());
+  state.set("callback_metrics", dict_of(kept.callback));
+  state.set("logged_metrics", dict_of(kept.logged));
+  state.set("progress_bar_metrics", dict_of(kept.progress_bar));
+  state.set("rows", Value(kept.rows));
   Value loggers = Value::list();
-  for (const auto& logger : loggers_) loggers.append(logger->state_dict());
+  for (const auto& logger : loggers_) {
+    loggers.append(logger->state_dict_before(written_ - kept.written));
+  }
   state.set("loggers", std::move(loggers));
   return state;
 }
@@ -122,6 +141,7 @@ void MetricLog::load_state(const Value& state) {
   callback_ = values_of(state.at("callback_metrics"));
   logged_ = values_of(state.at("logged_metrics"));
   progress_bar_ = values_of(state.at("progress_bar_metrics"));
+  if (const Value* rows = state.find("rows")) rows_ = rows->as_float();
   const std::vector<Value>& saved = state.at("loggers").items();
   for (std::size_t i = 0; i < saved.size() && i < loggers_.size(); ++i) {
     loggers_[i]->load_state_dict(saved[i]);

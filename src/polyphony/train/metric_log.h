@@ -43,7 +43,20 @@ class MetricLog {
   const MetricValues& logged_metrics() const { return logged_; }
   const MetricValues& progress_bar_metrics() const { return progress_bar_; }
 
+  /// All that a checkpoint keeps, as it was at one moment.
+  struct Kept {
+    std::vector<Results> train;  ///< one
+    MetricValues callback;
+    MetricValues logged;
+    MetricValues progress_bar;
+    double rows = 1;
+    std::int64_t written = 0;  ///< rows given to the loggers
+  };
+  /// @param kept  of before: its memory is used again
+  void keep(Kept& kept) const;
   tensor::Value state() const;
+  /// The loggers' states say how much they had been given then.
+  tensor::Value state_of(const Kept& kept) const;
   void load_state(const tensor::Value& state);
 
  private:
@@ -57,6 +70,7 @@ class MetricLog {
   Stage stage_ = Stage::kTrain;
   bool epoch_ended_ = false;
   double rows_ = 1;
+  std::int64_t written_ = 0;
   MetricValues callback_;
   MetricValues logged_;
   MetricValues progress_bar_;

@@ -56,7 +56,7 @@ Value value_of(const Progress& progress, Counters counters) {
 }
 
 Value loops_of(const FitProgress& p, std::int64_t val_batches) {
-  const bool in_batch = p.point == Point::kBatchEnd;
+  const bool in_batch = p.point == Point::kBatchEnd || p.point == Point::kStepDone;
   Progress batches{Count::all(p.total_batches), Count::all(p.batch)};
   Progress epochs{Count::all(p.epoch), Count::all(p.epoch)};
   if (in_batch) {

@@ -36,6 +36,7 @@ enum class Point {
   kEpochEnd,       ///< in on_train_epoch_end
   // Numbers are kept in checkpoints: new ones come last.
   kValidationStart,  ///< batch `batch` is done, and nothing of the validation that is due behind it
+  kStepDone,         ///< behind the optimizer's step of batch `batch`; the schedule has not moved
 };
 
 /// Everything that says how far a fit has come.

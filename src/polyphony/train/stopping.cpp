@@ -27,7 +27,10 @@ Value values_of(const MetricLog& log) {
 }  // namespace
 
 void save_interrupted(Trainer& trainer, int signal_number, const BeforeEvaluation* before) {
-  const std::filesystem::path path = trainer.checkpoint_directory() / "interrupted.ckpt";
+  // One that this fit went on from is superseded by it; another's is not.
+  const std::filesystem::path path = trainer.strategy().broadcast(
+      free_checkpoint(trainer.checkpoint_directory(), "interrupted", trainer.resumed_from())
+          .string());
   if (before == nullptr) {
     trainer.save_checkpoint(path);
   } else {

@@ -1,5 +1,6 @@
 #include <polyphony/train/task.h>
 
+#include <polyphony/tensor/plain.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::train {
@@ -7,6 +8,10 @@ namespace polyphony::train {
 Optimization Task::configure_optimizers() {
   if (optimization_.optimizer) optimization_.optimizer->attach(parameters());
   return std::move(optimization_);
+}
+
+std::function<tensor::Value()> Task::metric_snapshot() const {
+  return [state = tensor::copy_of(metric_state())] { return state; };
 }
 
 void Task::log(std::string_view name, double value, const LogOptions& options) {

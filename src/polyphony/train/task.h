@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,6 +71,8 @@ class Task {
   /// Accumulators of the running epochs, for an exact resume.
   virtual tensor::Value metric_state() const { return {}; }
   virtual void load_metric_state(const tensor::Value&) {}
+  /// metric_state as it is now, to be asked for later: taken after every step.
+  virtual std::function<tensor::Value()> metric_snapshot() const;
 
   /// Modules and parameter counts: a line a module down to `max_depth` levels; -1: all of them.
   virtual std::string summary(int max_depth) const = 0;

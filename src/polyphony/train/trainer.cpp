@@ -15,6 +15,7 @@
 #include <polyphony/train/checkpoint.h>
 #include <polyphony/train/evaluation_loop.h>
 #include <polyphony/train/fit_loop.h>
+#include <polyphony/train/last_step.h>
 #include <polyphony/train/precision.h>
 #include <polyphony/train/stopping.h>
 
@@ -51,7 +52,8 @@ Trainer::Trainer(TrainerOptions options, fs::path root, TrainerParts parts)
   for (const auto& callback : parts_.callbacks) order_.push_back(callback.get());
   std::stable_partition(order_.begin(), order_.end(),
                         [](const Callback* callback) { return !callback->saves_checkpoints(); });
-  if (!strategy_->is_global_zero()) parts_.loggers.clear();
+  // As Lightning: fast_dev_run writes nothing.
+  if (!strategy_->is_global_zero() || options_.fast_dev_run.count > 0) parts_.loggers.clear();
   log_ = std::make_unique<MetricLog>(
       parts_.loggers,
       [this](std::span<double> values, ReduceFx fx) { strategy_->reduce(values, fx); },
@@ -59,6 +61,13 @@ Trainer::Trainer(TrainerOptions options, fs::path root, TrainerParts parts)
 }
 
 Trainer::~Trainer() = default;
+
+fs::path Trainer::checkpoint_directory() const {
+  for (const Callback* callback : order_) {
+    if (fs::path directory = callback->checkpoint_directory(); !directory.empty()) return directory;
+  }
+  return root_ / "checkpoints";
+}
 
 void Trainer::run(Task& task, const std::function<void()>& work) {
   task_ = &task;
@@ -69,10 +78,7 @@ void Trainer::run(Task& task, const std::function<void()>& work) {
     work();
     call("teardown", &Callback::teardown);
   } catch (const std::exception& error) {
-    for (Callback* callback : order_) callback->on_exception(*this, error);
-    for (const auto& logger : parts_.loggers) logger->finalize("failed");
-    strategy_->fail(error);
-    strategy_->teardown();
+    end_after(error);
     fitting_ = sanity_checking_ = false;
     task.set_trainer(nullptr);
     throw;
@@ -80,6 +86,42 @@ void Trainer::run(Task& task, const std::function<void()>& work) {
   for (const auto& logger : parts_.loggers) logger->save();
   profiler_.finish();
   task.set_trainer(nullptr);
+}
+
+namespace {
+
+/// Does what is left to do after an error, which goes on to the caller whatever comes of this.
+void attempt(const char* what, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "warning: after an error, {} failed too: {}\n", what, error.what());
+  }
+}
+
+}  // namespace
+
+bool Trainer::saves_after_failure() const {
+  if (options_.fast_dev_run.count > 0 || !is_global_zero()) return false;
+  return options_.enable_checkpointing ||
+         std::any_of(order_.begin(), order_.end(),
+                     [](const Callback* callback) { return callback->saves_checkpoints(); });
+}
+
+void Trainer::end_after(const std::exception& error) {
+  const bool stopped = dynamic_cast<const Interrupted*>(&error) != nullptr;
+  if (fitting_ && last_step_ && !stopped) {
+    attempt("saving the last completed step", [&] { last_step_->save(); });
+  }
+  last_step_.reset();
+  for (Callback* callback : order_) {
+    attempt("on_exception of a callback", [&] { callback->on_exception(*this, error); });
+  }
+  for (const auto& logger : parts_.loggers) {
+    attempt("a logger's end", [&] { logger->finalize("failed"); });
+  }
+  attempt("telling the other processes", [&] { strategy_->fail(error); });
+  attempt("leaving the other processes", [&] { strategy_->teardown(); });
 }
 
 void Trainer::begin_fit(Task& task, data::Loader& train, data::Loader* val) {
@@ -113,6 +155,7 @@ void Trainer::fit(Task& task, data::Loader& train, data::Loader* val, const fs::
       if (!resume.empty()) remove_leftovers(resume.parent_path());
     }
     begin_fit(task, train, val);
+    resumed_from_ = resume;
     tensor::Value checkpoint;
     if (!resume.empty()) {
       checkpoint = tensor::load_archive(resume);
@@ -129,11 +172,13 @@ void Trainer::fit(Task& task, data::Loader& train, data::Loader* val, const fs::
     } else if (val != nullptr) {
       sanity_check(*val);
     }
+    if (saves_after_failure()) last_step_ = std::make_unique<LastStep>(*this);
     FitLoop(*this, train, val).run(rng);
     strategy_->share_buffers();
     strategy_->teardown();
     call("on_fit_end", &Callback::on_fit_end);
     task.on_fit_end();
+    last_step_.reset();
     fitting_ = false;
   });
 }
@@ -207,6 +252,7 @@ bool Trainer::should_update_logs() const {
 }
 
 void Trainer::set_schedule(std::unique_ptr<optim::Schedule> schedule) {
+  if (last_step_) last_step_->keep_schedule();
   optimization_.schedule = std::move(schedule);
 }
 

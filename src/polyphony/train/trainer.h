@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <polyphony/base/fingerprint.h>
 #include <polyphony/data/loader.h>
 #include <polyphony/train/callback.h>
 #include <polyphony/train/logger.h>
@@ -21,12 +22,15 @@
 
 namespace polyphony::train {
 
+class LastStep;
+
 /// What a trainer is made of beside its options.
 struct TrainerParts {
   std::vector<std::unique_ptr<Callback>> callbacks;
   std::vector<std::unique_ptr<Logger>> loggers;
-  std::unique_ptr<Strategy> strategy;  ///< null: what the options ask for
-  tensor::Value hyper_parameters;      ///< kept in every checkpoint, given to the loggers
+  std::unique_ptr<Strategy> strategy;    ///< null: what the options ask for
+  tensor::Value hyper_parameters;        ///< kept in every checkpoint, given to the loggers
+  std::string resume_key = "ckpt_path";  ///< the option that a user names a checkpoint by
 };
 
 /// What a checkpoint holds: everything, or the weights without optimizer and callbacks.
@@ -35,7 +39,8 @@ enum class Contents { kEverything, kWeightsOnly };
 /// Runs the loops of Lightning: fit with validation, validate, test, predict.
 ///
 /// A fit is a function of its parts and the state of the global generator: two fits agree to the
-/// bit, and one resumed from any checkpoint, in mid-epoch too, ends as one never stopped.
+/// bit, and one resumed from any checkpoint, in mid-epoch too, ends as one never stopped. A fit
+/// that fails leaves its last completed step in exception.ckpt.
 class Trainer {
  public:
   /// @param root  where files go unless `default_root_dir` says otherwise
@@ -59,11 +64,20 @@ class Trainer {
   /// weights alone. Every process calls it, rank 0 writes.
   void save_checkpoint(const std::filesystem::path& path,
                        Contents contents = Contents::kEverything);
+  /// The two halves of save_checkpoint, for who keeps account of the file between them: the file is
+  /// there, and then every process knows and loggers are told.
+  /// @return what rank 0 has written
+  Fingerprint write_checkpoint(const std::filesystem::path& path, Contents contents);
+  void announce_checkpoint(const std::filesystem::path& path);
 
   // What callbacks read and do.
   const TrainerOptions& options() const { return options_; }
   const std::filesystem::path& root() const { return root_; }
-  std::filesystem::path checkpoint_directory() const { return root_ / "checkpoints"; }
+  /// That of the callback that saves checkpoints, where it was given one.
+  std::filesystem::path checkpoint_directory() const;
+  /// The checkpoint that the fit goes on from; empty where it began anew.
+  const std::filesystem::path& resumed_from() const { return resumed_from_; }
+  const std::string& resume_key() const { return parts_.resume_key; }
   Task& task() const { return *task_; }
   std::int64_t global_step() const { return progress_.global_step; }
   std::int64_t current_epoch() const { return progress_.epoch; }
@@ -103,6 +117,8 @@ class Trainer {
 
   // What the loops use.
   MetricLog& metric_log() { return *log_; }
+  /// What a failing fit is saved from; null where it is not.
+  LastStep* last_step() const { return last_step_.get(); }
   FitProgress& progress() { return progress_; }
   const FitProgress& progress() const { return progress_; }
   Profiler& profiler() { return profiler_; }
@@ -129,6 +145,8 @@ class Trainer {
 
  private:
   void run(Task& task, const std::function<void()>& work);
+  void end_after(const std::exception& error);
+  bool saves_after_failure() const;
   void begin_fit(Task& task, data::Loader& train, data::Loader* val);
   void sanity_check(data::Loader& val);
   MetricValues evaluate(Task& task, data::Loader& loader, Stage stage);
@@ -143,6 +161,8 @@ class Trainer {
   Task* task_ = nullptr;
   Optimization optimization_;
   FitProgress progress_;
+  std::filesystem::path resumed_from_;
+  std::unique_ptr<LastStep> last_step_;
   const char* hook_ = "";
   std::int64_t num_training_batches_ = 0;
   std::int64_t num_val_batches_ = 0;
