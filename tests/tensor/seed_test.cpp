@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <polyphony/tensor/cpu_capability.h>
+#include <polyphony/tensor/generator_snapshot.h>
 
 namespace polyphony::tensor {
 namespace {
@@ -84,6 +85,17 @@ TEST(Seed, DrawsTheIntegersOfTorch) {
     EXPECT_EQ(at::empty({}, at::kLong).random_().item<std::int64_t>(),
               expected.get<std::int64_t>());
   }
+}
+
+TEST(GeneratorSnapshot, IsTheStateOfThen) {
+  at::manual_seed(7);
+  at::randn({3});  // leaves a normal number for the next call
+  const at::Tensor then = generator_state();
+  GeneratorSnapshot snapshot;
+  snapshot.take();
+  at::randn({5});
+  EXPECT_FALSE(at::equal(generator_state(), then));
+  EXPECT_TRUE(at::equal(snapshot.state(), then));
 }
 
 }  // namespace

@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/error.h>
 #include <polyphony/tensor/archive.h>
 #include <polyphony/tensor/gradients.h>
 #include <polyphony/tensor/plain.h>
-#include <polyphony/tensor/seed.h>
 #include <polyphony/train/checkpoint.h>
 #include <polyphony/train/trainer.h>
 
@@ -82,7 +82,7 @@ void LastStep::take_callbacks() {
 
 void LastStep::take() {
   taken_ = false;
-  rng_ = tensor::generator_state();
+  rng_.take();
   trainer_.metric_log().keep(log_);
   metrics_ = trainer_.task().metric_snapshot();
   take_buffers();
@@ -116,11 +116,25 @@ void LastStep::rewind() {
 
 Value LastStep::own_state() const {
   Value state = Value::dict();
-  state.set("rng", Value(rng_));
+  state.set("rng", Value(rng_.state()));
   state.set("metrics", metrics_());
   state.set("log", trainer_.metric_log().state_of(log_));
   state.set("gradients", Value::dict());  // the next step begins with none
   return state;
+}
+
+fs::path LastStep::write(const Value& checkpoint) const {
+  const fs::path elsewhere = trainer_.root() / "checkpoints";
+  fs::path path = free_checkpoint(trainer_.checkpoint_directory(), "exception");
+  try {
+    tensor::save_archive(path, checkpoint);
+  } catch (const IoError& error) {
+    if (trainer_.checkpoint_directory() == elsewhere) throw;
+    fmt::print(stderr, "warning: {}\n", error.what());
+    path = free_checkpoint(elsewhere, "exception");
+    tensor::save_archive(path, checkpoint);
+  }
+  return path;
 }
 
 void LastStep::save() {
@@ -137,8 +151,7 @@ void LastStep::save() {
     return;
   }
   rewind();
-  const fs::path path = free_checkpoint(trainer_.checkpoint_directory(), "exception");
-  tensor::save_archive(path, dump_checkpoint(trainer_, Contents::kEverything, this));
+  const fs::path path = write(dump_checkpoint(trainer_, Contents::kEverything, this));
   fmt::print(stderr,
              "saved: everything up to step {}, the last completed one, in {}\n"
              "  once the cause is mended, go on from there: give the same command with {}={}\n",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <polyphony/tensor/generator_snapshot.h>
 #include <polyphony/train/metric_log.h>
 #include <polyphony/train/progress.h>
 
@@ -62,6 +64,8 @@ class LastStep {
   void list_buffers();
   void take_callbacks();
   void take_buffers();
+  /// In the run's own directory, where that of the checkpoints takes nothing more.
+  std::filesystem::path write(const tensor::Value& checkpoint) const;
   /// Puts buffers and rates back.
   void rewind();
 
@@ -71,7 +75,7 @@ class LastStep {
   FitProgress progress_;
   double loss_ = 0;
   bool should_stop_ = false;
-  at::Tensor rng_;
+  tensor::GeneratorSnapshot rng_;
   MetricLog::Kept log_;
   std::function<tensor::Value()> metrics_;
   std::vector<Buffer> buffers_;
