@@ -187,7 +187,10 @@ std::string ModelCheckpoint::bring(const Earlier& file, bool best) {
 /// A ranked checkpoint's place from now on; "" where it is lost, which is said.
 std::string ModelCheckpoint::adopt(const std::string& path, bool best, bool stays) {
   const Earlier file = earlier(path);
-  if (is_there(file, best)) return in_place_ || stays ? file.path : bring(file, best);
+  if (is_there(file, best)) {
+    const bool here = absolute_directory(fs::path(file.path).parent_path()) == directory_;
+    return in_place_ || stays || here ? file.path : bring(file, best);
+  }
   std::error_code error;
   fmt::print(stderr, "warning: {}: {}: it is out of the ranking{}\n", file.path,
              fs::exists(file.path, error) ? "is not the checkpoint that was saved there"
