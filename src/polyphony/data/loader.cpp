@@ -91,33 +91,98 @@ std::int64_t Loader::batches_of(std::int64_t rows) const {
   return (rows + options_.batch_size - 1) / options_.batch_size;
 }
 
+const std::vector<std::int64_t>& Loader::lengths() {
+  if (lengths_.empty()) lengths_ = dataset_.lengths();
+  if (std::ssize(lengths_) == dataset_.size()) return lengths_;
+  throw ConfigError("loading.length_buckets: this dataset does not know how long its rows are",
+                    "write loading.length_buckets=0");
+}
+
 std::vector<std::int64_t> Loader::rows_of_epoch(std::int64_t epoch) {
-  const std::int64_t rows = dataset_.size();
   if (options_.shuffle && options_.length_buckets > 0) {
-    if (lengths_.empty()) lengths_ = dataset_.lengths();
-    if (std::ssize(lengths_) != rows) {
-      throw ConfigError("loading.length_buckets: this dataset does not know how long its rows are",
-                        "write loading.length_buckets=0");
-    }
-    return bucketed_rows(lengths_, {options_.batch_size, options_.length_buckets}, options_.seed,
+    return bucketed_rows(lengths(), {options_.batch_size, options_.length_buckets}, options_.seed,
                          epoch, options_.shard);
   }
   return options_.even_shards || options_.shuffle
-             ? training_rows(rows, options_.shuffle, options_.seed, epoch, options_.shard)
-             : evaluation_rows(rows, options_.shard);
+             ? training_rows(dataset_.size(), options_.shuffle, options_.seed, epoch,
+                             options_.shard)
+             : evaluation_rows(dataset_.size(), options_.shard);
+}
+
+std::vector<std::int64_t> Loader::order_of(std::int64_t epoch, const EpochOrder& order) {
+  if (order.shuffle && order.length_buckets > 0) {
+    return bucketed_order(lengths(), {order.batch_size, order.length_buckets}, order.seed, epoch,
+                          order.world);
+  }
+  return training_order(dataset_.size(), order.shuffle, order.seed, epoch, order.world);
+}
+
+EpochOrder Loader::order() const {
+  return {options_.seed, options_.shuffle, options_.batch_size,
+          options_.shuffle ? options_.length_buckets : 0, options_.shard.world};
+}
+
+EpochPlace Loader::place(std::int64_t done, std::int64_t batches) const {
+  if (rest_) {
+    EpochPlace place = rest_->place;
+    place.dealt = rest_->dealt_after(done);
+    return place;
+  }
+  EpochPlace place;
+  place.order = order();
+  place.rows = dataset_.size();
+  const std::int64_t world = place.order.world;
+  const std::int64_t all = (place.rows + world - 1) / world * world;
+  place.end = std::min(all, batches * place.order.step());
+  place.taken = std::min(place.end, done * place.order.step());
+  return place;
+}
+
+std::int64_t Loader::resume(std::int64_t epoch, std::int64_t done, const EpochPlace& place) {
+  prefetcher_.reset();
+  EpochRest rest;
+  rest.place = place;
+  if (place.rows != dataset_.size()) {  // other rows than before: as many of them as there are
+    const bool whole = place.end >= place.rows;
+    rest.place.rows = dataset_.size();
+    if (whole) rest.place.end = dataset_.size();
+  }
+  rest.epoch = epoch;
+  rest.first = done;
+  deal_rest(rows_left(order_of(epoch, place.order), rest.place), options_.batch_size,
+            options_.shard, rest);
+  rest_ = std::move(rest);
+  return std::ssize(rest_->batches);
+}
+
+std::optional<std::int64_t> Loader::rows_done(std::int64_t done) const {
+  if (!rest_) return std::nullopt;
+  const EpochPlace& place = rest_->place;
+  const std::int64_t step = place.order.step();
+  if (done >= rest_->first + std::ssize(rest_->batches))
+    return (place.end + step - 1) / step * step;
+  return place.taken + rest_->dealt_after(done);
+}
+
+std::optional<EpochPlace> Loader::resumed_place() const {
+  return rest_ ? std::optional(rest_->place) : std::nullopt;
 }
 
 void Loader::start(std::int64_t epoch, std::int64_t first_batch) {
   prefetcher_.reset();
-  order_ = rows_of_epoch(epoch);
+  if (rest_ && (rest_->epoch != epoch || first_batch < rest_->first)) rest_.reset();
+  if (!rest_) order_ = rows_of_epoch(epoch);
   next_ = first_batch;
   if (options_.workers > 0)
-    prefetcher_ =
-        std::make_unique<Prefetcher>(*this, next_, std::max(next_, batches_of(std::ssize(order_))));
+    prefetcher_ = std::make_unique<Prefetcher>(*this, next_, std::max(next_, end()));
+}
+
+std::int64_t Loader::end() const {
+  return rest_ ? rest_->first + std::ssize(rest_->batches) : batches_of(std::ssize(order_));
 }
 
 std::optional<Batch> Loader::next() {
-  if (next_ >= batches_of(std::ssize(order_))) {
+  if (next_ >= end()) {
     prefetcher_.reset();
     return std::nullopt;
   }
@@ -125,16 +190,38 @@ std::optional<Batch> Loader::next() {
   return prefetcher_ ? prefetcher_->take(number) : load(number);
 }
 
+double Loader::weight() const {
+  if (!rest_) return 1;
+  const EpochRest::Batch& batch =
+      rest_->batches.at(static_cast<std::size_t>(next_ - 1 - rest_->first));
+  return static_cast<double>((batch.end - batch.begin) * options_.shard.world) /
+         static_cast<double>(batch.all);
+}
+
 Batch Loader::load(std::int64_t batch) const {
+  if (rest_) return load_rest(rest_->batches[static_cast<std::size_t>(batch - rest_->first)]);
   const std::int64_t begin = batch * options_.batch_size;
   const std::int64_t end = std::min(begin + options_.batch_size, std::ssize(order_));
-  std::vector<Item> items;
-  at::Tensor index = at::empty({end - begin}, at::kLong);
-  for (std::int64_t i = begin; i < end; ++i) {
-    const std::int64_t row = order_[static_cast<std::size_t>(i)];
-    index.data_ptr<std::int64_t>()[i - begin] = row;
-    items.push_back(dataset_.get(row));
+  return join(std::span(order_).subspan(static_cast<std::size_t>(begin),
+                                        static_cast<std::size_t>(end - begin)));
+}
+
+Batch Loader::load_rest(const EpochRest::Batch& batch) const {
+  if (batch.begin == batch.end) {
+    Batch joined = join({&batch.stand_in, 1});
+    joined.set("index", at::empty({0}, at::kLong));
+    return joined;
   }
+  return join(std::span(rest_->mine)
+                  .subspan(static_cast<std::size_t>(batch.begin),
+                           static_cast<std::size_t>(batch.end - batch.begin)));
+}
+
+Batch Loader::join(std::span<const std::int64_t> rows) const {
+  std::vector<Item> items;
+  at::Tensor index = at::empty({std::ssize(rows)}, at::kLong);
+  std::copy(rows.begin(), rows.end(), index.data_ptr<std::int64_t>());
+  for (const std::int64_t row : rows) items.push_back(dataset_.get(row));
   Batch joined = dataset_.collate(items);
   joined.set("index", index);
   return joined;

@@ -26,9 +26,9 @@ std::vector<std::int64_t> dealt(const std::vector<std::int64_t>& rows, Shard sha
 
 /// Those of all processes, as many for each.
 std::vector<std::int64_t> all_training_rows(std::int64_t n, bool shuffle, std::uint64_t epoch_seed,
-                                            Shard shard) {
+                                            std::int64_t world) {
   std::vector<std::int64_t> rows = shuffle ? torch_permutation(n, epoch_seed) : in_order(n);
-  const std::int64_t even = (n + shard.world - 1) / shard.world * shard.world;
+  const std::int64_t even = (n + world - 1) / world * world;
   for (std::int64_t i = 0; n > 0 && std::ssize(rows) < even; ++i) {
     rows.push_back(rows[static_cast<std::size_t>(i)]);
   }
@@ -42,18 +42,22 @@ std::vector<std::int64_t> torch_permutation(std::int64_t n, std::uint64_t seed) 
   return {order.data_ptr<std::int64_t>(), order.data_ptr<std::int64_t>() + n};
 }
 
-std::vector<std::int64_t> training_rows(std::int64_t n, bool shuffle, std::uint64_t seed,
-                                        std::int64_t epoch, Shard shard) {
-  return dealt(all_training_rows(n, shuffle, seed + static_cast<std::uint64_t>(epoch), shard),
-               shard);
+std::vector<std::int64_t> training_order(std::int64_t n, bool shuffle, std::uint64_t seed,
+                                         std::int64_t epoch, std::int64_t world) {
+  return all_training_rows(n, shuffle, seed + static_cast<std::uint64_t>(epoch), world);
 }
 
-std::vector<std::int64_t> bucketed_rows(std::span<const std::int64_t> lengths,
-                                        const BucketOptions& options, std::uint64_t seed,
+std::vector<std::int64_t> training_rows(std::int64_t n, bool shuffle, std::uint64_t seed,
                                         std::int64_t epoch, Shard shard) {
+  return dealt(training_order(n, shuffle, seed, epoch, shard.world), shard);
+}
+
+std::vector<std::int64_t> bucketed_order(std::span<const std::int64_t> lengths,
+                                         const BucketOptions& options, std::uint64_t seed,
+                                         std::int64_t epoch, std::int64_t world) {
   const std::uint64_t epoch_seed = seed + static_cast<std::uint64_t>(epoch);
-  std::vector<std::int64_t> rows = all_training_rows(std::ssize(lengths), true, epoch_seed, shard);
-  const auto batch = static_cast<std::size_t>(options.batch_size * shard.world);
+  std::vector<std::int64_t> rows = all_training_rows(std::ssize(lengths), true, epoch_seed, world);
+  const auto batch = static_cast<std::size_t>(options.batch_size * world);
   const std::size_t bucket = batch * static_cast<std::size_t>(options.batches);
   for (std::size_t begin = 0; begin < rows.size(); begin += bucket) {
     const auto first = rows.begin() + static_cast<std::ptrdiff_t>(begin);
@@ -73,7 +77,13 @@ std::vector<std::int64_t> bucketed_rows(std::span<const std::int64_t> lengths,
     mixed.insert(mixed.end(), first, first + static_cast<std::ptrdiff_t>(batch));
   }
   mixed.insert(mixed.end(), rows.begin() + static_cast<std::ptrdiff_t>(whole * batch), rows.end());
-  return dealt(mixed, shard);
+  return mixed;
+}
+
+std::vector<std::int64_t> bucketed_rows(std::span<const std::int64_t> lengths,
+                                        const BucketOptions& options, std::uint64_t seed,
+                                        std::int64_t epoch, Shard shard) {
+  return dealt(bucketed_order(lengths, options, seed, epoch, shard.world), shard);
 }
 
 std::vector<std::int64_t> evaluation_rows(std::int64_t n, Shard shard) {

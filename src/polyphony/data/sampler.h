@@ -24,6 +24,10 @@ std::vector<std::int64_t> torch_permutation(std::int64_t n, std::uint64_t seed);
 std::vector<std::int64_t> training_rows(std::int64_t n, bool shuffle, std::uint64_t seed,
                                         std::int64_t epoch, Shard shard = {});
 
+/// The same of all `world` processes, in the order in which they take them together.
+std::vector<std::int64_t> training_order(std::int64_t n, bool shuffle, std::uint64_t seed,
+                                         std::int64_t epoch, std::int64_t world);
+
 /// Batches of rows of similar length.
 struct BucketOptions {
   std::int64_t batch_size = 32;  ///< of one process
@@ -38,6 +42,11 @@ struct BucketOptions {
 std::vector<std::int64_t> bucketed_rows(std::span<const std::int64_t> lengths,
                                         const BucketOptions& options, std::uint64_t seed,
                                         std::int64_t epoch, Shard shard = {});
+
+/// The same of all `world` processes, in the order in which they take them together.
+std::vector<std::int64_t> bucketed_order(std::span<const std::int64_t> lengths,
+                                         const BucketOptions& options, std::uint64_t seed,
+                                         std::int64_t epoch, std::int64_t world);
 
 /// The rows that a process evaluates, dealt out in turn: each row is one process's, exactly once,
 /// and some processes have one row less than others, or none.

@@ -150,6 +150,7 @@ void Optimizer::load_parameter(const Value& state, const std::string& name, Slot
   if (!slot.state.empty() && slot.state.size() != state_names().size()) {
     misfit(fmt::format("'{}' lacks one of {}", name, fmt::join(state_names(), ", ")));
   }
+  if (slot.state.empty() && !state_names().empty()) return;  // of another optimizer's class
   slot.steps = 1;  // a momentum that exists has seen a step
   const Value* step = state.find("step");
   if (step == nullptr) return;

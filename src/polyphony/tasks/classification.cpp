@@ -377,10 +377,23 @@ std::function<tensor::Value()> Classification::metric_snapshot() const {
   };
 }
 
+namespace {
+
+metrics::State state_of(const tensor::Value& numbers) {
+  std::vector<double> flat;
+  for (const tensor::Value& number : numbers.items()) flat.push_back(number.as_float());
+  return metrics::State::from_flat(flat);
+}
+
+}  // namespace
+
 void Classification::load_metric_state(const tensor::Value& state) {
-  std::vector<double> numbers;
-  for (const tensor::Value& number : state.items()) numbers.push_back(number.as_float());
-  metrics_[slot(Stage::kTrain)].load_state(metrics::State::from_flat(numbers));
+  metrics_[slot(Stage::kTrain)].load_state(state_of(state));
+}
+
+bool Classification::merge_metric_state(const tensor::Value& other) {
+  metrics_[slot(Stage::kTrain)].merge(state_of(other));
+  return true;
 }
 
 namespace {

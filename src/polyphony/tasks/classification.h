@@ -61,6 +61,7 @@ class Classification : public train::Task {
   tensor::Value metric_state() const override;
   void load_metric_state(const tensor::Value& state) override;
   std::function<tensor::Value()> metric_snapshot() const override;
+  bool merge_metric_state(const tensor::Value& other) override;
   std::string summary(int max_depth) const override;
 
   models::Model& model() const { return *model_; }

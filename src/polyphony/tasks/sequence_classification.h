@@ -34,6 +34,7 @@ class SequenceClassification : public Classification {
   void on_test_epoch_start() override { test_.reset(); }
   tensor::Value metric_state() const override { return tensor::Value::list(); }
   void load_metric_state(const tensor::Value&) override {}
+  bool merge_metric_state(const tensor::Value&) override { return true; }
 
   /// What a fit moves the parameters with.
   void optimize_by(std::function<train::Optimization()> make) { optimization_ = std::move(make); }

@@ -7,6 +7,8 @@
 #include <polyphony/tensor/safetensors.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/last_step.h>
+#include <polyphony/train/resume_ranks.h>
+#include <polyphony/train/resume_rates.h>
 
 namespace polyphony::train {
 namespace fs = std::filesystem;
@@ -37,26 +39,6 @@ const Value& part(const Value& checkpoint, const std::string& key, const fs::pat
                   "give a checkpoint that was saved whole, not with save_weights_only");
 }
 
-/// Gradients of batches whose step is still to come.
-Value pending_gradients(Trainer& trainer) {
-  Value gradients = Value::dict();
-  if (trainer.progress().batch % trainer.accumulate_grad_batches() == 0) return gradients;
-  for (const auto& [name, parameter] : trainer.task().parameters()) {
-    if (parameter.grad().defined()) gradients.set(name, Value(parameter.grad()));
-  }
-  return gradients;
-}
-
-/// What this process alone knows.
-Value own_state(Trainer& trainer) {
-  Value state = Value::dict();
-  state.set("rng", Value(tensor::generator_state()));
-  state.set("metrics", trainer.task().metric_state());
-  state.set("log", trainer.metric_log().state());
-  state.set("gradients", pending_gradients(trainer));
-  return state;
-}
-
 Value threads_in_force() {
   const tensor::Threads threads = tensor::current_threads();
   Value state = Value::dict();
@@ -73,16 +55,31 @@ void restore_threads(const Value* state) {
   if (tensor::resume_threads(threads)) fmt::print("as before: {}\n", tensor::describe_compute());
 }
 
-void restore_gradients(Trainer& trainer, const Value& gradients) {
-  for (const auto& [name, parameter] : trainer.task().parameters()) {
-    const Value* saved = gradients.find(name);
-    if (saved != nullptr) at::Tensor(parameter).mutable_grad() = saved->as_tensor().clone();
-  }
+/// How rows were dealt; checkpoints of before it was kept say only to how many processes.
+Dealing dealing_before(const Trainer& trainer, const Value& exact) {
+  if (const Value* saved = exact.find("dealing")) return dealing_at(*saved);
+  Dealing dealing = dealing_of(trainer);
+  dealing.world = std::ssize(exact.at("ranks").items());
+  return dealing;
 }
 
-}  // namespace
+/// Where the interrupted epoch stands; nullopt between epochs, and where its batch says it all.
+std::optional<data::EpochPlace> place_before(const Trainer& trainer, const Value& exact,
+                                             const Dealing& before) {
+  if (trainer.progress().point == Point::kEpochStart) return std::nullopt;
+  if (const Value* saved = exact.find("epoch")) return place_at(*saved);
+  if (before == dealing_of(trainer)) return std::nullopt;
+  data::EpochPlace place = trainer.train_loader().place(0, trainer.num_training_batches());
+  place.order.world = before.world;
+  place.end = place.rows;
+  place.taken = trainer.progress().batch * place.order.step();
+  return place;
+}
 
-namespace {
+void print_lines(const Trainer& trainer, const std::vector<std::string>& lines) {
+  if (!trainer.is_global_zero()) return;
+  for (const std::string& line : lines) fmt::print("resumed: {}\n", line);
+}
 
 Value callback_states(const Trainer& trainer, const LastStep* last) {
   Value states = Value::dict();
@@ -121,6 +118,11 @@ Value exact_state(Trainer& trainer, const FitProgress& progress, const LastStep*
   exact.set("loss", Value(last == nullptr ? trainer.newest_loss() : last->loss()));
   if (last != nullptr) exact.set("should_stop", Value(last->should_stop()));
   exact.set("threads", threads_in_force());
+  exact.set("dealing", value_of(dealing_of(trainer)));
+  if (progress.point != Point::kEpochStart) {
+    exact.set("epoch", value_of(trainer.train_loader().place(progress.batch,
+                                                             trainer.num_training_batches())));
+  }
   exact.set("ranks", rank_states(trainer, last));
   return exact;
 }
@@ -154,11 +156,13 @@ Value dump_checkpoint(Trainer& trainer, Contents contents, const LastStep* last)
 }
 
 void restore_model_and_callbacks(Trainer& trainer, const Value& checkpoint, const fs::path& path) {
+  for (const auto& callback : trainer.callbacks()) {
+    callback->on_load_checkpoint(trainer, checkpoint);
+  }
   trainer.task().on_load_checkpoint(checkpoint);
   trainer.task().load_state(tensors_of(part(checkpoint, "state_dict", path)), path.string());
   const Value& states = part(checkpoint, "callbacks", path);
   for (const auto& callback : trainer.callbacks()) {
-    callback->on_load_checkpoint(trainer, checkpoint);
     const Value* state =
         callback->state_key().empty() ? nullptr : states.find(callback->state_key());
     if (state != nullptr) callback->load_state_dict(*state);
@@ -173,13 +177,12 @@ at::Tensor restore_training_state(Trainer& trainer, const Value& checkpoint, con
         fmt::format("{}: {} optimizers in the checkpoint, not 1", path.string(), optimizers.size()),
         "resume with the configuration that the checkpoint was saved with");
   }
-  trainer.optimizer().load_state_dict(optimizers.front());
-  if (trainer.schedule() != nullptr && !schedules.empty()) {
-    trainer.schedule()->load_state_dict(schedules.front());
-  }
+  const Value* schedule = schedules.empty() ? nullptr : &schedules.front();
   const Value* exact = checkpoint.find(kExact);
   if (exact == nullptr) {
     trainer.progress() = progress_of(checkpoint);
+    print_lines(trainer,
+                restore_rates(trainer, optimizers.front(), schedule, trainer.total_steps()));
     return {};
   }
   restore_threads(exact->find("threads"));
@@ -187,15 +190,10 @@ at::Tensor restore_training_state(Trainer& trainer, const Value& checkpoint, con
   if (const Value* loss = exact->find("loss")) trainer.add_loss(loss->as_float());
   const Value* stopping = exact->find("should_stop");
   if (stopping != nullptr && stopping->as_bool()) trainer.request_stop();
-  const std::vector<Value>& ranks = exact->at("ranks").items();
-  const auto rank = static_cast<std::size_t>(trainer.strategy().rank());
-  if (rank >= ranks.size()) return {};  // more processes than before
-  const Value& own = ranks[rank];
-  if (own.kind() == Value::Kind::kNone) return {};  // it could not be asked
-  trainer.task().load_metric_state(own.at("metrics"));
-  trainer.metric_log().load_state(own.at("log"));
-  restore_gradients(trainer, own.at("gradients"));
-  return own.at("rng").as_tensor();
+  const Dealing before = dealing_before(trainer, *exact);
+  print_lines(trainer, resume_epoch(trainer, before, place_before(trainer, *exact, before)));
+  print_lines(trainer, restore_rates(trainer, optimizers.front(), schedule, before.total_steps));
+  return restore_own_state(trainer, exact->at("ranks").items());
 }
 
 fs::path free_checkpoint(const fs::path& directory, const std::string& stem, const fs::path& own) {

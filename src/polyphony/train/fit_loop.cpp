@@ -38,7 +38,7 @@ FitLoop::FitLoop(Trainer& trainer, data::Loader& train, data::Loader* val)
       train_(train),
       val_(val),
       progress_(trainer.progress()),
-      val_check_batch_(check_batch(trainer.options(), trainer.num_training_batches())) {}
+      val_check_batch_(check_batch(trainer.options(), trainer.batches_of_whole_epochs())) {}
 
 bool FitLoop::at(Point point) const { return progress_.point == point; }
 
@@ -55,7 +55,7 @@ bool FitLoop::can_stop_early() const {
 
 bool FitLoop::done() const {
   if (!at(Point::kEpochStart)) return false;
-  if (trainer_.num_training_batches() == 0) return true;
+  if (trainer_.batches_of_whole_epochs() == 0) return true;
   const int epochs = trainer_.max_epochs();
   if (steps_reached() || (epochs != -1 && progress_.epoch >= epochs)) return true;
   return trainer_.should_stop() && can_stop_early();
@@ -104,6 +104,7 @@ void FitLoop::run_epoch() {
 void FitLoop::start_epoch() {
   progress_.batch = 0;
   progress_.last_batch = false;
+  trainer_.set_num_training_batches(trainer_.batches_of_whole_epochs());
   trainer_.metric_log().on_epoch_start();
   trainer_.call("on_train_epoch_start", &Callback::on_train_epoch_start);
   trainer_.task().on_train_epoch_start();
@@ -123,7 +124,7 @@ void FitLoop::train_batch() {
   progress_.last_batch = last_batch_reached();
   trainer_.metric_log().on_batch_start(static_cast<double>(batch.at("index").size(0)));
   trainer_.call("on_train_batch_start", &Callback::on_train_batch_start, batch, index);
-  const double loss = run_training_step(trainer_, batch, index, !accumulates());
+  const double loss = run_training_step(trainer_, batch, index, {train_.weight(), !accumulates()});
   trainer_.add_loss(loss);
   progress_.point = Point::kStepDone;
   progress_.callbacks_done = 0;
@@ -152,8 +153,20 @@ bool FitLoop::validation_due() const {
   const auto& every = options.check_val_every_n_epoch;
   if (every && (progress_.epoch + 1) % *every != 0) return false;
   if (trainer_.should_stop() && can_stop_early()) return true;
+  if (every && options.val_check_interval.share) {
+    if (const auto place = train_.resumed_place())
+      return validation_due_in_rest(place->order, place->end);
+  }
   const std::int64_t counted = every ? progress_.batch : progress_.total_batches;
   return counted % val_check_batch_ == 0;
+}
+
+/// A share of an epoch that other processes began is one of its rows: batches differ in size.
+bool FitLoop::validation_due_in_rest(const data::EpochOrder& order, std::int64_t end) const {
+  const std::int64_t batches = (end + order.step() - 1) / order.step();
+  const std::int64_t rows = check_batch(trainer_.options(), batches) * order.step();
+  const auto checks = [&](std::int64_t done) { return *train_.rows_done(done) / rows; };
+  return checks(progress_.batch) > checks(progress_.batch - 1);
 }
 
 void FitLoop::validate() {

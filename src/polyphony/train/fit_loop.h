@@ -26,6 +26,7 @@ class FitLoop {
   bool last_batch_reached() const;
   bool accumulates() const;
   bool validation_due() const;
+  bool validation_due_in_rest(const data::EpochOrder& order, std::int64_t end) const;
   bool at(Point point) const;
 
   void run_epoch();

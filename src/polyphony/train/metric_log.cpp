@@ -37,7 +37,8 @@ Stage MetricLog::enter(Stage stage) {
 
 void MetricLog::log(const char* hook, std::string_view name, double value,
                     const LogOptions& options) {
-  const double weight = options.batch_size > 0 ? static_cast<double>(options.batch_size) : rows_;
+  double weight = options.batch_size > 0 ? static_cast<double>(options.batch_size) : rows_;
+  if (rows_ == 0) weight = 0;  // a batch that only keeps step with other processes'
   // Training steps come to every process; other batches need not, so their values stay apart.
   const bool steps = options.on_step.value_or(std::string_view(hook) == "training_step");
   double newest = value;
@@ -147,5 +148,9 @@ void MetricLog::load_state(const Value& state) {
     loggers_[i]->load_state_dict(saved[i]);
   }
 }
+
+void MetricLog::merge_state(const Value& other) { results_[0].merge(other.at("train")); }
+
+void MetricLog::forget_counts() { results_[0].forget_counts(); }
 
 }  // namespace polyphony::train

@@ -58,6 +58,11 @@ class MetricLog {
   /// The loggers' states say how much they had been given then.
   tensor::Value state_of(const Kept& kept) const;
   void load_state(const tensor::Value& state);
+  /// Adds what another process has accumulated. @param other  its state()
+  void merge_state(const tensor::Value& other);
+  /// Keeps the names and newest values and forgets what is accumulated, but what stands for all
+  /// processes already.
+  void forget_counts();
 
  private:
   Results& results() { return results_[static_cast<std::size_t>(stage_)]; }

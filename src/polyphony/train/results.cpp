@@ -47,6 +47,7 @@ void Results::log(const char* hook, std::string_view name, double value, double 
   if (!options.on_epoch) options.on_epoch = !step_hook;
   options.batch_size = 0;  // a weight, not an option: it changes with the batch
   Entry& e = entry(hook, name, options);
+  if (weight == 0) return;
   e.fresh = false;
   e.last = newest;
   e.reduced = false;
@@ -179,6 +180,29 @@ void Results::load_state(const Value& state) {
     made.fresh = item.at("fresh").as_bool();
     made.reduced = item.at("reduced").as_bool();
     synchronized_ = synchronized_ || made.reduced;
+  }
+}
+
+void Results::merge(const Value& other) {
+  Results theirs(training_);
+  theirs.load_state(other);
+  for (const Entry& from : theirs.entries_) {
+    const LogOptions& o = from.options;
+    if (from.fresh || from.reduced || o.rank_zero_only) continue;
+    Entry& to = entry(from.hook.c_str(), from.name, o);
+    if (to.reduced) continue;
+    if (to.fresh) to.last = from.last;
+    to.fresh = false;
+    to.weight += from.weight;
+    to.value = o.reduce_fx == ReduceFx::kMin   ? std::min(to.value, from.value)
+               : o.reduce_fx == ReduceFx::kMax ? std::max(to.value, from.value)
+                                               : to.value + from.value;
+  }
+}
+
+void Results::forget_counts() {
+  for (Entry& entry : entries_) {
+    if (!entry.reduced) clear(entry);
   }
 }
 

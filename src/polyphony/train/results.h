@@ -43,7 +43,7 @@ class Results {
 
   /// @param hook  who logs, e.g. "training_step"; the same name in two hooks is two values
   /// @param newest  what on_step shows of it: the value, or that of all processes together
-  /// @param weight  rows that the value stands for
+  /// @param weight  rows that the value stands for; 0: it is not accumulated
   /// @throws std::logic_error where a hook logs a name with other options than before
   void log(const char* hook, std::string_view name, double value, double newest, LogOptions options,
            double weight);
@@ -67,6 +67,10 @@ class Results {
   /// Everything accumulated, for an exact resume.
   tensor::Value state() const;
   void load_state(const tensor::Value& state);
+  /// Adds what another process has accumulated, but what is reduced over all already.
+  void merge(const tensor::Value& other);
+  /// Forgets what is accumulated, but what is reduced already.
+  void forget_counts();
 
  private:
   struct Entry {

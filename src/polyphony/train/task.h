@@ -73,6 +73,11 @@ class Task {
   virtual void load_metric_state(const tensor::Value&) {}
   /// metric_state as it is now, to be asked for later: taken after every step.
   virtual std::function<tensor::Value()> metric_snapshot() const;
+  /// Adds what another process has counted, where a run goes on in fewer processes.
+  /// @param other  its metric_state()  @return false where that is left out
+  virtual bool merge_metric_state(const tensor::Value& other) {
+    return other.kind() == tensor::Value::Kind::kNone;
+  }
 
   /// Modules and parameter counts: a line a module down to `max_depth` levels; -1: all of them.
   virtual std::string summary(int max_depth) const = 0;

@@ -131,7 +131,9 @@ void Trainer::begin_fit(Task& task, data::Loader& train, data::Loader* val) {
   losses_.clear();
   log_->reset_metrics();
   accumulate_grad_batches_ = options_.accumulate_grad_batches;
-  num_training_batches_ =
+  train_loader_ = &train;
+  resume_choice_ = {};
+  num_training_batches_ = batches_of_whole_epochs_ =
       limited_batches(train, options_.limit_train_batches, "limit_train_batches");
   num_val_batches_ =
       val == nullptr ? 0 : limited_batches(*val, options_.limit_val_batches, "limit_val_batches");
@@ -141,8 +143,10 @@ void Trainer::begin_fit(Task& task, data::Loader& train, data::Loader* val) {
     throw ConfigError("the task configures no optimizer",
                       "give it one: Task::optimize_with, or `optimizer` in the configuration");
   }
+  total_steps_ = estimated_stepping_batches();
+  configured_schedule_ = optimization_.schedule.get();
   if (optimization_.schedule) {
-    optimization_.schedule->attach(*optimization_.optimizer, estimated_stepping_batches());
+    optimization_.schedule->attach(*optimization_.optimizer, total_steps_);
   }
 }
 
@@ -241,7 +245,7 @@ std::optional<std::int64_t> Trainer::estimated_stepping_batches() const {
   if (epochs == -1) return steps == -1 ? std::nullopt : std::optional(steps);
   const std::int64_t group = accumulate_grad_batches_;
   const std::int64_t of_epochs =
-      (num_training_batches_ + group - 1) / group * std::max<std::int64_t>(epochs, 1);
+      (batches_of_whole_epochs_ + group - 1) / group * std::max<std::int64_t>(epochs, 1);
   return steps == -1 ? of_epochs : std::min(steps, of_epochs);
 }
 

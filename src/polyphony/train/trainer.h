@@ -83,6 +83,8 @@ class Trainer {
   std::int64_t current_epoch() const { return progress_.epoch; }
   /// Batches of the epoch that are done; in a batch's hooks it is counted.
   std::int64_t batch_in_epoch() const { return progress_.batch; }
+  /// Of the running epoch; one that was taken up by other processes than began it has more or less
+  /// than those to come.
   std::int64_t num_training_batches() const { return num_training_batches_; }
   std::int64_t num_val_batches() const { return num_val_batches_; }
   bool fitting() const { return fitting_; }
@@ -92,8 +94,15 @@ class Trainer {
   int max_epochs() const { return *options_.max_epochs; }
   int accumulate_grad_batches() const { return accumulate_grad_batches_; }
   void set_accumulate_grad_batches(int batches) { accumulate_grad_batches_ = batches; }
-  /// Optimizer steps of the whole fit; nullopt where nothing limits it.
+  /// Optimizer steps of the whole fit, all its epochs alike; nullopt where nothing limits it.
   std::optional<std::int64_t> estimated_stepping_batches() const;
+  /// What of the configuration wins over the checkpoint that the fit goes on from, where they
+  /// differ. Set in on_load_checkpoint.
+  struct ResumeChoice {
+    bool rates = false;     ///< the optimizer's learning rates
+    bool schedule = false;  ///< the schedule: it begins anew, and goes to the step of the resume
+  };
+  ResumeChoice& resume_choice() { return resume_choice_; }
   /// Whether values are logged at this step.
   bool should_update_logs() const;
   /// The newest value of everything logged, for monitors.
@@ -115,7 +124,15 @@ class Trainer {
   /// A row of its own for the loggers, at the current step.
   void log_row(const MetricValues& values);
 
-  // What the loops use.
+  // What the loops and checkpoints use.
+  data::Loader& train_loader() const { return *train_loader_; }
+  /// The steps that the schedule was attached with.
+  std::optional<std::int64_t> total_steps() const { return total_steps_; }
+  void set_total_steps(std::optional<std::int64_t> steps) { total_steps_ = steps; }
+  /// Whether the schedule is the configured one, not one that a callback has put in its place.
+  bool configured_schedule() const { return schedule() == configured_schedule_; }
+  std::int64_t batches_of_whole_epochs() const { return batches_of_whole_epochs_; }
+  void set_num_training_batches(std::int64_t batches) { num_training_batches_ = batches; }
   MetricLog& metric_log() { return *log_; }
   /// What a failing fit is saved from; null where it is not.
   LastStep* last_step() const { return last_step_.get(); }
@@ -164,7 +181,12 @@ class Trainer {
   std::filesystem::path resumed_from_;
   std::unique_ptr<LastStep> last_step_;
   const char* hook_ = "";
+  data::Loader* train_loader_ = nullptr;  ///< of the running fit
+  const optim::Schedule* configured_schedule_ = nullptr;
+  std::optional<std::int64_t> total_steps_;
+  ResumeChoice resume_choice_;
   std::int64_t num_training_batches_ = 0;
+  std::int64_t batches_of_whole_epochs_ = 0;
   std::int64_t num_val_batches_ = 0;
   int accumulate_grad_batches_ = 1;
   bool fitting_ = false;

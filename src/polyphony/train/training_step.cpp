@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <ATen/ops/div.h>
+#include <ATen/ops/mul.h>
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
@@ -47,16 +48,19 @@ void optimizer_step(Trainer& trainer) {
 }  // namespace
 
 double run_training_step(Trainer& trainer, const data::Batch& batch, std::int64_t index,
-                         bool steps_now) {
-  const GradientSync sync = steps_now ? GradientSync::kNow : GradientSync::kLater;
+                         const StepPart& part) {
+  const GradientSync sync = part.steps_now ? GradientSync::kNow : GradientSync::kLater;
   Strategy& strategy = trainer.strategy();
   at::Tensor loss;
+  tensor::Value counted;
+  if (part.weight == 0) counted = trainer.task().metric_state();
   {
     const Profiler::Action action(trainer.profiler(), "training_step");
     const Autocast autocast(trainer.options().precision);
     trainer.set_running_hook("training_step");
     loss = strategy.training_step(trainer.task(), batch, index, sync);
   }
+  if (part.weight == 0) trainer.task().load_metric_state(counted);
   const auto value = loss.item<double>();
   if (!std::isfinite(value)) loss_not_finite(value, trainer.global_step(), batch);
   const int accumulate = trainer.accumulate_grad_batches();
@@ -65,6 +69,7 @@ double run_training_step(Trainer& trainer, const data::Batch& batch, std::int64_
     trainer.optimizer().zero_grad(strategy.zero_grad());
     ++trainer.progress().zero_grads;
   }
+  if (part.weight != 1) loss = at::mul(loss, part.weight);
   if (accumulate > 1) loss = at::div(loss, accumulate);
   trainer.call("on_before_backward", &Callback::on_before_backward, loss);
   {
@@ -72,7 +77,7 @@ double run_training_step(Trainer& trainer, const data::Batch& batch, std::int64_
     strategy.backward(loss, sync);
   }
   trainer.call("on_after_backward", &Callback::on_after_backward);
-  if (steps_now) optimizer_step(trainer);
+  if (part.steps_now) optimizer_step(trainer);
   return value;
 }
 
