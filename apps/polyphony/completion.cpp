@@ -48,6 +48,7 @@ Words candidates(const CLI::App& app, const std::string& line) {
     }
   }
   Words found = words_of(*command);
+  if (words == Words{"resume"}) found.emplace_back("last");
   std::erase_if(found, [&](const std::string& word) {
     return !word.starts_with(last) || (last.empty() && word.starts_with('-'));
   });

@@ -48,19 +48,14 @@ $CONFIG
 polyphony compose shows the configuration; polyphony list shows every class that it can name.
 )";
 
-/// False in all processes but the first of those that torchrun, mpirun or srun started: they learn
-/// the run's directory from it.
-bool keeps_record() {
-  const auto world = world_from_environment(process_environment());
-  return !world || world->rank == 0;
-}
-
-void run(const std::string& verb, const std::string& command_line, const job::Job& job) {
+void run(const std::string& verb, const std::string& command_line,
+         const pipeline::Continuation& continuation, const job::Job& job) {
   Request request;
   request.verb = verb;
   request.command_line = command_line;
   request.config = job.composition;
   request.output_dir = job.output_dir;
+  request.continuation = continuation;
   job.log.info("polyphony", command_line);
   try {
     call_tensor_part(request);
@@ -72,6 +67,11 @@ void run(const std::string& verb, const std::string& command_line, const job::Jo
 }
 
 }  // namespace
+
+bool keeps_record() {
+  const auto world = world_from_environment(process_environment());
+  return !world || world->rank == 0;
+}
 
 int call_tensor_part(const pipeline::Request& request) {
   return open_part<pipeline::Entry>("libpolyphony_tensor.so", pipeline::kEntrySymbol)(request);
@@ -86,7 +86,8 @@ const ExperimentVerb* find_experiment_verb(std::string_view name) {
   return nullptr;
 }
 
-job::App experiment_app(const ExperimentVerb& verb, const std::string& command_line) {
+job::App experiment_app(const ExperimentVerb& verb, const std::string& command_line,
+                        const pipeline::Continuation& continuation) {
   job::App app;
   app.name = verb.name;
   app.program = fmt::format("polyphony {}", verb.name);
@@ -95,10 +96,12 @@ job::App experiment_app(const ExperimentVerb& verb, const std::string& command_l
   app.config_name = verb.config_name;
   app.overrides = job::Overrides::kAnywhere;
   app.isolation = job::Isolation::kProcess;
-  app.output = keeps_record() ? job::OutputDirectory::kFresh : job::OutputDirectory::kNone;
+  const auto directory =
+      continuation.wanted ? job::OutputDirectory::kReuse : job::OutputDirectory::kFresh;
+  app.output = keeps_record() ? directory : job::OutputDirectory::kNone;
   app.help_template = fmt::format(kHelp, verb.name, verb.doc);
-  app.task = [name = std::string(verb.name), command_line](const job::Job& job) {
-    run(name, command_line, job);
+  app.task = [name = std::string(verb.name), command_line, continuation](const job::Job& job) {
+    run(name, command_line, continuation, job);
   };
   return app;
 }

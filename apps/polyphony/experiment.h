@@ -23,7 +23,12 @@ std::span<const ExperimentVerb> experiment_verbs();
 const ExperimentVerb* find_experiment_verb(std::string_view name);
 
 /// The verb as a Hydra program. @param command_line  as typed, for the record
-job::App experiment_app(const ExperimentVerb& verb, const std::string& command_line);
+/// @param continuation  of an earlier run in its own directory
+job::App experiment_app(const ExperimentVerb& verb, const std::string& command_line,
+                        const pipeline::Continuation& continuation = {});
+/// False in all processes but the first of those that torchrun, mpirun or srun started: they learn
+/// the run's directory from it.
+bool keeps_record();
 
 /// Opens the tensor part, which loads LibTorch, and hands the request over. @return the exit code
 int call_tensor_part(const pipeline::Request& request);

@@ -20,6 +20,7 @@
 #include "data.h"
 #include "experiment.h"
 #include "hub.h"
+#include "resume.h"
 #include "runs.h"
 #include "tokenize.h"
 
@@ -46,12 +47,13 @@ void add_list(CLI::App& app) {
 }
 
 /// Everything but the experiment verbs, whose words Hydra's rules read; they stand here for --help.
-void add_commands(CLI::App& app) {
+void add_commands(CLI::App& app, const std::string& command_line) {
   app.require_subcommand(1);
   app.set_version_flag("--version", POLYPHONY_VERSION);
   for (const polyphony::app::ExperimentVerb& verb : polyphony::app::experiment_verbs()) {
     app.add_subcommand(std::string(verb.name), std::string(verb.doc));
   }
+  polyphony::app::add_resume_command(app, command_line);
   polyphony::app::add_compose_command(app);
   polyphony::app::add_config_commands(app, polyphony::app::call_tensor_part);
   polyphony::app::add_data_commands(app);
@@ -76,7 +78,7 @@ int run(const Words& words) {
     return polyphony::job::run_app(polyphony::app::experiment_app(*verb, joined(words)), rest);
   }
   CLI::App app("Polyphony: speech + text classification experiments from YAML", "polyphony");
-  add_commands(app);
+  add_commands(app, joined(words));
   if (first == "--shell-completion" || first == "-sc") {
     polyphony::app::complete(app, rest);
     return 0;

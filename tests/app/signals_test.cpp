@@ -177,7 +177,7 @@ class Signals : public testing::Test {
       return expect_testable(ended.err);
     }
     const fs::path checkpoint = folder_ / "stopped/checkpoints/interrupted.ckpt";
-    EXPECT_THAT(ended.err, HasSubstr("ckpt_path=" + checkpoint.string()));
+    EXPECT_THAT(ended.err, HasSubstr("polyphony resume " + (folder_ / "stopped").string()));
     ASSERT_TRUE(fs::exists(checkpoint));
     const Finished straight = program("straight", c.devices, {"+test_after_train=false"}).run();
     ASSERT_EQ(straight.exit_code, 0) << straight.err;

@@ -65,6 +65,16 @@ class ReferenceExperimentSlow : public ::testing::Test {
     return program.run();
   }
 
+  /// `polyphony resume`.
+  Finished resume(std::vector<std::string> words) {
+    Program program;
+    program.command = {POLYPHONY_BINARY, "resume"};
+    for (std::string& word : words) program.command.push_back(std::move(word));
+    program.directory = base_ / "work";
+    program.environment = {{"POLYPHONY_CACHE", (base_ / "cache").string()}};
+    return program.run();
+  }
+
   std::vector<std::string> with_data(std::vector<std::string> words) const {
     words.push_back("dataset.manifest=" + (base_ / "corpus" / "manifest.csv").string());
     words.push_back("num_threads=1");
@@ -129,6 +139,13 @@ TEST_F(ReferenceExperimentSlow, RunsFromFineTuningToVoting) {
   EXPECT_TRUE(fs::exists(connected("checkpoints/multimodal/epoch=0.ckpt")));
   EXPECT_TRUE(fs::exists(connected("checkpoints/multimodal/last.ckpt")));
 
+  const Finished over = resume({"last"});
+  EXPECT_EQ(over.exit_code, 2) << over.out << over.err;
+  EXPECT_THAT(over.err, HasSubstr("the run is finished: 2 epochs"));
+  const Finished longer = resume({"last", "trainer.max_epochs=3"});
+  ASSERT_EQ(longer.exit_code, 0) << longer.out << longer.err;
+  EXPECT_THAT(longer.out, HasSubstr("resumed: trainer.max_epochs: 3 instead of 2"));
+
   const Finished tested = multimodal(
       "test", {"ckpt_path='" + connected("checkpoints/multimodal/epoch=0.ckpt").string() + "'"});
   ASSERT_EQ(tested.exit_code, 0) << tested.out << tested.err;
@@ -171,6 +188,21 @@ TEST_F(ReferenceExperimentSlow, AFineTuningGoesOnFromItsCheckpointToTheSameWeigh
   ASSERT_EQ(again.size(), whole.size());
   for (const auto& [name, tensor] : whole) EXPECT_TRUE(tensor.equal(again.at(name))) << name;
   EXPECT_FALSE(fs::exists(connected("checkpoints/text/checkpoint-9.unfinished")));
+}
+
+TEST_F(ReferenceExperimentSlow, AFineTuningIsExtendedInItsDirectory) {
+  ASSERT_EQ(unimodal("text").exit_code, 0);
+  const Finished over = resume({"1"});
+  EXPECT_EQ(over.exit_code, 2) << over.out << over.err;
+  EXPECT_THAT(over.err, HasSubstr("the run is finished: 2 epochs, 6 steps"));
+  const Finished refused =
+      resume({"1", "training_arguments.num_train_epochs=3", "training_arguments.learning_rate=1"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("training_arguments.learning_rate: 1 instead of 0.001"));
+  const Finished longer = resume({"1", "training_arguments.num_train_epochs=3"});
+  ASSERT_EQ(longer.exit_code, 0) << longer.out << longer.err;
+  EXPECT_THAT(longer.out, HasSubstr("9 steps in all instead of 6"));
+  EXPECT_TRUE(fs::exists(connected("checkpoints/text/checkpoint-9/model.safetensors")));
 }
 
 TEST_F(ReferenceExperimentSlow, TheTextsOfKemdy19AreFineTunedOn) {

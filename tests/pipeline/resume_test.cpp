@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include <ATen/ops/equal.h>
@@ -14,6 +15,7 @@
 #include <scratch.h>
 #include <tone.h>
 
+#include <polyphony/base/csv.h>
 #include <polyphony/base/files.h>
 #include <polyphony/tensor/archive.h>
 
@@ -57,6 +59,39 @@ class Program {
                                       "+test_after_train=false",
                                       "task.model.encoder.dims=16"};
     if (!resume.empty()) words.push_back("ckpt_path=" + resume);
+    begin(base, name, std::move(words));
+  }
+  /// `polyphony resume` of the run in its own directory.
+  static Program again(const fs::path& base, const std::string& name, int devices) {
+    Program program;
+    program.begin(base, name,
+                  {POLYPHONY_BINARY, "resume", (base / name).string(),
+                   "trainer.devices=" + std::to_string(devices)});
+    return program;
+  }
+  int wait() const {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+  /// Signals it once it holds, or it has ended.
+  void signal_when(const std::function<bool()>& holds, int number) const {
+    using namespace std::chrono_literals;
+    siginfo_t ended{};
+    for (int i = 0; i < 60000 && !holds() && ended.si_pid == 0; ++i) {
+      std::this_thread::sleep_for(1ms);
+      waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT);
+    }
+    kill(pid_, number);
+  }
+  /// Signals it once the file is there.
+  void signal_when(const fs::path& file, int number) const {
+    signal_when([&] { return fs::exists(file); }, number);
+  }
+
+ private:
+  Program() = default;
+  void begin(const fs::path& base, const std::string& name, std::vector<std::string> words) {
     pid_ = fork();
     if (pid_ != 0) return;
     setenv("POLYPHONY_STORE", (base / "runs.db").c_str(), 1);
@@ -70,19 +105,6 @@ class Program {
     execv(POLYPHONY_BINARY, arguments.data());
     _exit(98);
   }
-  int wait() const {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-  /// Signals it once the file is there.
-  void signal_when(const fs::path& file, int number) const {
-    using namespace std::chrono_literals;
-    for (int i = 0; i < 60000 && !fs::exists(file); ++i) std::this_thread::sleep_for(1ms);
-    kill(pid_, number);
-  }
-
- private:
   pid_t pid_ = 0;
 };
 
@@ -102,6 +124,10 @@ class ProgramResume : public ::testing::TestWithParam<int> {
   }
   void expect_same(const std::string& name, const fs::path& checkpoint) {
     ASSERT_EQ(start(name, checkpoint.string()).wait(), 0) << read_file(base_ / (name + ".txt"));
+    expect_straight(name);
+  }
+  /// The run's table and weights are those of the run that was never stopped.
+  void expect_straight(const std::string& name) {
     EXPECT_EQ(read_file(base_ / name / "metrics.csv"),
               read_file(base_ / "straight" / "metrics.csv"));
     const tensor::Value mine = last_of(name);
@@ -133,6 +159,77 @@ TEST_P(ProgramResume, AfterAKillFromTheLastCheckpoint) {
   expect_same("resumed", base_ / "killed" / "checkpoints" / "last.ckpt");
 }
 
+TEST_P(ProgramResume, InItsOwnDirectoryAfterAKill) {
+  const Program killed = start("killed");
+  killed.signal_when(base_ / "killed" / "checkpoints" / "last.ckpt", SIGKILL);
+  ASSERT_EQ(killed.wait(), 128 + SIGKILL);
+  ASSERT_EQ(Program::again(base_, "killed", GetParam()).wait(), 0)
+      << read_file(base_ / "killed.txt");
+  expect_straight("killed");
+}
+
+/// A hundred kills at different moments, a quarter each of four ways to go on.
+class KillsSlow : public ProgramResume {
+ protected:
+  /// Kills a run once its table has so many bytes. @return whether it had not ended before
+  bool kill_at(const std::string& name, std::size_t bytes) {
+    fs::remove_all(base_ / name);
+    const Program killed = start(name);
+    const fs::path table = base_ / name / "metrics.csv";
+    const fs::path last = base_ / name / "checkpoints" / "last.ckpt";
+    killed.signal_when(
+        [&] {
+          std::error_code error;
+          return fs::exists(last) && fs::file_size(table, error) >= bytes && !error;
+        },
+        SIGKILL);
+    return killed.wait() == 128 + SIGKILL;
+  }
+  /// Every step once, and every epoch's values.
+  void expect_every_step_once(const std::string& name) const {
+    const CsvTable table = read_csv(base_ / name / "metrics.csv");
+    const auto at = [&](const char* column) {
+      return static_cast<std::size_t>(std::find(table.header.begin(), table.header.end(), column) -
+                                      table.header.begin());
+    };
+    std::int64_t steps = 0;
+    std::int64_t epochs = 0;
+    for (const auto& row : table.rows) {
+      if (!row.at(at("train_loss_step")).empty()) {
+        EXPECT_EQ(row[1], std::to_string(steps++));
+      }
+      if (!row.at(at("train_loss")).empty()) {
+        EXPECT_EQ(row[0], std::to_string(epochs++));
+      }
+    }
+    EXPECT_EQ(epochs, 4);
+  }
+};
+
+TEST_P(KillsSlow, AHundredKillsLoseNothing) {
+  const auto whole = static_cast<double>(fs::file_size(base_ / "straight" / "metrics.csv"));
+  constexpr int kKills = 25;
+  for (int kill = 0; kill < kKills; ++kill) {
+    const auto bytes = static_cast<std::size_t>(whole * (kill + 1) / (kKills + 2));
+    SCOPED_TRACE(kill);
+    if (kill_at("killed", bytes)) {
+      if (kill % 2 == 0) {
+        ASSERT_EQ(Program::again(base_, "killed", GetParam()).wait(), 0)
+            << read_file(base_ / "killed.txt");
+        expect_straight("killed");
+      } else {
+        fs::remove_all(base_ / "resumed");
+        expect_same("resumed", base_ / "killed" / "checkpoints" / "last.ckpt");
+      }
+    }
+    if (!kill_at("moved", bytes)) continue;
+    ASSERT_EQ(Program::again(base_, "moved", 3 - GetParam()).wait(), 0)
+        << read_file(base_ / "moved.txt");
+    expect_every_step_once("moved");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Processes, KillsSlow, ::testing::Values(1, 2));
 INSTANTIATE_TEST_SUITE_P(Processes, ProgramResume, ::testing::Values(1, 2));
 
 }  // namespace

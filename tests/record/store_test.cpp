@@ -13,7 +13,9 @@
 #include <gtest/gtest.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/files.h>
 #include <polyphony/record/host.h>
+#include <polyphony/record/metrics_rows.h>
 
 namespace polyphony::record {
 namespace {
@@ -170,6 +172,54 @@ TEST_F(StoreTest, KeepsWhatSurroundsARun) {
   ASSERT_EQ(store.artifacts(id).size(), 1U);
   EXPECT_EQ(store.artifacts(id, "roc").at(0).sha256, "ee");
   EXPECT_TRUE(store.artifacts(id, "pr").empty());
+}
+
+// A run that is resumed in its own directory: one row, and nothing of it twice.
+TEST_F(StoreTest, ARunThatEndedGoesOnFromWhereItsCheckpointWas) {
+  Store store(path_);
+  RunInfo begun = info();
+  begun.directory = "/runs/a";
+  begun.config_yaml = "epochs: 1\n";
+  store.begin(info());
+  const std::int64_t id = store.begin(begun);
+  EXPECT_EQ(store.find_by_directory("/runs/a").value().id, id);
+  EXPECT_EQ(store.find_by_directory("/runs/b"), std::nullopt);
+  const std::vector<Metric> logged = {
+      {"loss", 1, 0, 10, 3}, {"f1", 1, 0, 10, 0.5}, {"loss", 2, 0, 11, 1}, {"late", 2, 0, 11, 1}};
+  store.log(id, logged);
+  store.finish(id, State::kInterrupted, "stopped");
+
+  begun.config_yaml = "epochs: 2\n";
+  begun.command = "another";
+  store.rewind(id, 2);
+  store.resume(id, begun);
+  const record::Run run = store.find(id).value();
+  EXPECT_EQ(run.state, State::kRunning);
+  EXPECT_EQ(run.error, "");
+  EXPECT_EQ(run.ended, std::nullopt);
+  EXPECT_EQ(run.command, info().command);
+  EXPECT_EQ(run.config_yaml, "epochs: 2\n");
+  EXPECT_EQ(store.config_values(id).at(0).value, "2");
+  EXPECT_EQ(store.metrics(id).size(), 2U);
+  const auto summaries = store.summaries(id);
+  ASSERT_EQ(summaries.size(), 2U);
+  EXPECT_EQ(summaries[1].last.name, "loss");
+  EXPECT_EQ(summaries[1].last.value, 3);
+  EXPECT_EQ(summaries[1].min, 3);
+  EXPECT_EQ(summaries[1].count, 1);
+  store.log(id, std::vector<Metric>{{"loss", 2, 0, 12, 2}});
+  EXPECT_EQ(store.summaries(id)[1].count, 2);
+}
+
+TEST_F(StoreTest, RowsOfAMetricsTableAreKeptUpToACheckpoint) {
+  const fs::path csv = folder_ / "metrics.csv";
+  std::ofstream(csv) << "epoch,step,loss,f1\n0,1,3,\n0,2,,0.5\n0,3,1,1\n0,4,1";
+  EXPECT_EQ(keep_metrics_rows(csv, 9), 4);  // the torn row is no row
+  EXPECT_EQ(keep_metrics_rows(csv, 2), 2);
+  EXPECT_EQ(read_file(csv), "epoch,step,loss,f1\n0,1,3,\n0,2,,0.5\n");
+  EXPECT_EQ(keep_metrics_rows(csv, 0), 0);
+  EXPECT_EQ(read_file(csv), "epoch,step,loss,f1\n");
+  EXPECT_EQ(keep_metrics_rows(folder_ / "none.csv", 3), 0);
 }
 
 TEST_F(StoreTest, RemovesARunWithAllThatIsRecordedOfIt) {

@@ -31,4 +31,14 @@ std::string assignment(std::string_view key, std::string_view value) {
   return text + "'\"";
 }
 
+std::string shell_word(std::string_view word) {
+  if (!word.empty() && std::all_of(word.begin(), word.end(),
+                                   [](char c) { return is_plain(c) || c == '=' || c == ','; })) {
+    return std::string(word);
+  }
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 }  // namespace polyphony

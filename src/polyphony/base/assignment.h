@@ -10,4 +10,7 @@ namespace polyphony {
 /// epoch=3.ckpt.
 std::string assignment(std::string_view key, std::string_view value);
 
+/// A word to be typed in a shell, quoted where it has characters that the shell takes for its own.
+std::string shell_word(std::string_view word);
+
 }  // namespace polyphony

@@ -6,8 +6,8 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/errors.h>
-#include <polyphony/config/yaml.h>
 #include <polyphony/job/completion.h>
+#include <polyphony/job/earlier_run.h>
 #include <polyphony/job/log.h>
 #include <polyphony/job/report.h>
 #include <polyphony/job/run.h>
@@ -78,17 +78,7 @@ int rerun(const App& app, const std::string& path, const std::vector<std::string
                                "hydra.yaml");
   }
   if (!overrides.empty()) warn("Config overrides are not supported as of now.");
-  Composition composition;
-  composition.config = config::load_yaml(folder / "config.yaml");
-  const Node root = config::load_yaml(folder / "hydra.yaml");
-  const Node* hydra = root.find("hydra");
-  if (hydra == nullptr) {
-    throw ConfigError((folder / "hydra.yaml").string() + ": no key `hydra`",
-                      "give the .hydra directory that a run wrote");
-  }
-  composition.hydra = *hydra;
-  const Node* task = hydra->select("overrides.task");
-  if (task != nullptr) composition.task_overrides = texts_of(*task);
+  Composition composition = read_composition(folder);
   return run_job(JobRun(app, std::move(composition), JobRun::Place::kRerun));
 }
 

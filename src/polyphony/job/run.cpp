@@ -8,9 +8,8 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/base/files.h>
-#include <polyphony/config/dump.h>
 #include <polyphony/config/scalars.h>
+#include <polyphony/job/earlier_run.h>
 #include <polyphony/job/settings.h>
 #include <polyphony/record/run_directory.h>
 
@@ -140,12 +139,7 @@ bool JobRun::changes_directory() const {
 void JobRun::save_files() const {
   const std::string subdir = Settings(composition_).text("output_subdir");
   if (subdir.empty()) return;
-  Node hydra = Node::map();
-  hydra.set("hydra", composition_.hydra);
-  write_file(output_dir_ / subdir / "config.yaml", config::to_yaml(composition_.config));
-  write_file(output_dir_ / subdir / "hydra.yaml", config::to_yaml(hydra));
-  write_file(output_dir_ / subdir / "overrides.yaml",
-             config::to_yaml(list_of(composition_.task_overrides)));
+  save_composition(composition_, output_dir_ / subdir);
 }
 
 void JobRun::run(Log& log) const {
@@ -153,7 +147,7 @@ void JobRun::run(Log& log) const {
   if (app_.output != OutputDirectory::kNone) {
     if (changes_directory()) moved.emplace(output_dir_);
     configure_log(log, composition_, "job_logging");
-    save_files();
+    if (place_ != Place::kResume) save_files();
   }
   const EnvironmentOverride environment(Settings(composition_).get("job.env_set"));
   app_.task(Job{composition_, output_dir_, log});

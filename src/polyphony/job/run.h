@@ -12,15 +12,17 @@ namespace polyphony::job {
 /// One job of a run or a sweep, up to the point where it can begin.
 class JobRun {
  public:
-  enum class Place { kRun, kSweep, kRerun };
+  enum class Place { kRun, kSweep, kRerun, kResume };
   /// Finds and makes the output directory: that of hydra.run.dir, or hydra.sweep.dir with its
-  /// subdir for a job of a sweep, or that of the earlier run for --experimental-rerun.
+  /// subdir for a job of a sweep, or that of the earlier run for --experimental-rerun and for a run
+  /// that is resumed.
   /// @throws ComposeError, IoError
   JobRun(const App& app, config::Composition composition, Place place);
 
-  /// Writes the files of hydra.output_subdir, changes the directory where hydra.job.chdir says so,
-  /// configures the job log (none of these under OutputDirectory::kNone), sets hydra.job.env_set
-  /// and calls the task. What was changed is put back.
+  /// Writes the files of hydra.output_subdir (not of a run that is resumed), changes the directory
+  /// where hydra.job.chdir says so, configures the job log (none of these under
+  /// OutputDirectory::kNone), sets hydra.job.env_set and calls the task. What was changed is put
+  /// back.
   /// @throws what the task throws
   void run(Log& log) const;
 

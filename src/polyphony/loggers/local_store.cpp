@@ -52,7 +52,7 @@ tensor::Value LocalStore::state_dict_before(std::int64_t newest) const {
 }
 
 void LocalStore::load_state_dict(const tensor::Value& state) {
-  if (state.kind() != tensor::Value::Kind::kDict || rows_ > 0) return;
+  if (state.kind() != tensor::Value::Kind::kDict || rows_ + earlier_rows_ > 0) return;
   const fs::path earlier = state.at("metrics_csv").as_string();
   const std::int64_t count = state.at("rows").as_int();
   std::error_code error;

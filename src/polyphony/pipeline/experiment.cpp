@@ -24,6 +24,7 @@
 #include <polyphony/pipeline/figures.h>
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/recording.h>
+#include <polyphony/pipeline/resume_point.h>
 #include <polyphony/pipeline/row_labels.h>
 #include <polyphony/pipeline/run_monitor.h>
 #include <polyphony/pipeline/stoppable.h>
@@ -40,10 +41,12 @@ namespace {
 class Experiment {
  public:
   Experiment(ExperimentOptions options, Recording& recording,
-             std::unique_ptr<train::Strategy> strategy)
+             std::unique_ptr<train::Strategy> strategy, std::unique_ptr<ResumeGuard> guard)
       : options_(std::move(options)),
         recording_(recording),
-        trainer_(options_.trainer, recording.directory(), parts(std::move(strategy))) {
+        guard_(guard.get()),
+        trainer_(options_.trainer, recording.directory(),
+                 parts(std::move(strategy), std::move(guard))) {
     tensor::set_up_compute(threads(), determinism(options_.trainer.deterministic));
     fmt::print("{}\n", tensor::describe_compute());
     tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
@@ -68,7 +71,8 @@ class Experiment {
 
  private:
   /// Callbacks, loggers and what checkpoints keep of the configuration.
-  train::TrainerParts parts(std::unique_ptr<train::Strategy> strategy) {
+  train::TrainerParts parts(std::unique_ptr<train::Strategy> strategy,
+                            std::unique_ptr<ResumeGuard> guard) {
     train::TrainerParts parts;
     parts.strategy = std::move(strategy);
     for (const auto& [name, child] : options_.callbacks) {
@@ -76,6 +80,7 @@ class Experiment {
     }
     parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
     parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
+    parts.callbacks.push_back(std::move(guard));
     auto labels = std::make_unique<RowLabels>();
     labels_ = labels.get();
     parts.callbacks.push_back(std::move(labels));
@@ -147,6 +152,7 @@ class Experiment {
     task_->setup(train_rows);
     task_->optimize_with({config::build(options_.optimizer, "optimizer"),
                           config::build(options_.schedule, "schedule")});
+    guard_->observe(train_rows, val_rows, options_.dataset.node, trainer_.strategy());
     data::Loader train_loader(train_rows, loading(true));
     data::Loader val_loader(val_rows, loading(false));
     fit(train_loader, val_loader);
@@ -322,6 +328,7 @@ class Experiment {
 
   ExperimentOptions options_;
   Recording& recording_;
+  ResumeGuard* guard_;           ///< the trainer's
   RowLabels* labels_ = nullptr;  ///< the trainer's
   train::Trainer trainer_;
   std::unique_ptr<train::Task> task_;
@@ -342,6 +349,13 @@ void refuse_reference_tree(const config::Node& config, const std::string& verb) 
                     verb, section),
         fmt::format("run it with `polyphony {}`: docs/reference-experiment.md", other));
   }
+}
+
+std::unique_ptr<ResumeGuard> guard_of(const Request& request, const config::Node& config,
+                                      const ResumeOptions& resume) {
+  config::Fields fields;
+  ExperimentOptions{}.describe(fields);
+  return std::make_unique<ResumeGuard>(request, config, fields.docs(), resume);
 }
 
 ExperimentOptions options_of(const Request& request, const config::Node& config) {
@@ -366,11 +380,19 @@ void run_rank(Request request, config::Node config, ExperimentOptions options,
     config = resolved(request);
     options = options_of(request, config);
   }
+  auto guard = guard_of(request, config, options.resume);
+  const auto point = resume_point(request, config, options.trainer, *guard, *strategy);
   const bool dev_run = options.trainer.fast_dev_run.count > 0;
   RunLabel label{options.run_name, options.seed, options.recording,
                  dev_run ? Loggers{} : options.logger};
+  if (point) {
+    options.ckpt_path = point->checkpoint.string();
+    label.rows_before = point->rows;
+  }
   Recording recording(request, config, std::move(label), *strategy);
-  recording.during([&] { Experiment(std::move(options), recording, std::move(strategy)).run(); });
+  recording.during([&] {
+    Experiment(std::move(options), recording, std::move(strategy), std::move(guard)).run();
+  });
 }
 
 }  // namespace

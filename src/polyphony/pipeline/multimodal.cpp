@@ -21,6 +21,8 @@
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/reference_tree.h>
+#include <polyphony/pipeline/resume_guard.h>
+#include <polyphony/pipeline/resume_point.h>
 #include <polyphony/pipeline/run_monitor.h>
 #include <polyphony/pipeline/stoppable.h>
 #include <polyphony/tensor/plain.h>
@@ -53,6 +55,7 @@ struct MultimodalOptions {
   bool use_all_workers = false;
   std::int64_t resumed_step = 0;
   std::optional<std::string> resume_from;
+  ResumeOptions resume;
   std::optional<std::string> ckpt_path;
   std::string connected_dir;
   std::string submission_file_name = "test";
@@ -84,6 +87,7 @@ struct MultimodalOptions {
     f("resumed_step", resumed_step, "more than 0: go on from last.ckpt of the checkpoint folder");
     f.check("resumed_step", resumed_step >= 0, "at least 0");
     f("resume_from", resume_from, "train: any checkpoint to go on from");
+    f("resume", resume, "what may have changed where training goes on from a checkpoint");
     f("ckpt_path", ckpt_path, "test and predict: the weights to use");
     f("connected_dir", connected_dir, "predict: folder of data, logits and submissions");
     f("submission_file_name", submission_file_name, "predict: CONNECTED_DIR/data/NAME.csv to fill");
@@ -153,10 +157,12 @@ fs::path checkpoint(const MultimodalOptions& options) {
 class Multimodal {
  public:
   Multimodal(MultimodalOptions options, Recording& recording,
-             std::unique_ptr<train::Strategy> strategy)
+             std::unique_ptr<train::Strategy> strategy, std::unique_ptr<ResumeGuard> guard)
       : options_(std::move(options)),
         recording_(recording),
-        trainer_(options_.trainer, recording.directory(), parts(std::move(strategy))),
+        guard_(guard.get()),
+        trainer_(options_.trainer, recording.directory(),
+                 parts(std::move(strategy), std::move(guard))),
         embedder_(options_.embeddings, trainer_.strategy()) {
     tensor::set_up_compute(options_.num_threads, determinism(options_.trainer.deterministic));
     fmt::print("{}\n", tensor::describe_compute());
@@ -177,7 +183,8 @@ class Multimodal {
   }
 
  private:
-  train::TrainerParts parts(std::unique_ptr<train::Strategy> strategy) {
+  train::TrainerParts parts(std::unique_ptr<train::Strategy> strategy,
+                            std::unique_ptr<ResumeGuard> guard) {
     train::TrainerParts parts;
     parts.strategy = std::move(strategy);
     for (const auto& [name, child] : options_.callbacks) {
@@ -185,6 +192,7 @@ class Multimodal {
     }
     parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
     parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
+    parts.callbacks.push_back(std::move(guard));
     parts.loggers = recording_.take_loggers();
     parts.hyper_parameters = tensor::value_of(options_.task());
     parts.resume_key = "+resume_from";
@@ -213,6 +221,7 @@ class Multimodal {
     const auto rows = rows_of("train");
     const auto val_rows = rows_of("val");
     task_->setup(*rows);
+    guard_->observe(*rows, *val_rows, options_.data.section(), trainer_.strategy());
     data::Loader loader(*rows, loading(true));
     data::Loader val_loader(*val_rows, loading(false));
     try {
@@ -319,6 +328,7 @@ class Multimodal {
 
   MultimodalOptions options_;
   Recording& recording_;
+  ResumeGuard* guard_;  ///< the trainer's
   train::Trainer trainer_;
   Embedder embedder_;
   std::unique_ptr<train::Task> task_;
@@ -374,15 +384,23 @@ void run_multimodal(const Request& given) {
   }
   const Stage stage = stage_of(options);
   if (stage != Stage::kTrain) checkpoint(options);  // says early what is missing
-  in_processes(
-      request, options.trainer, options.num_threads,
-      [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-        const bool dev_run = options.trainer.fast_dev_run.count > 0;
-        RunLabel label{options.run_name, options.seed, options.recording,
-                       dev_run ? Loggers{} : options.logger};
-        Recording recording(mine, config, std::move(label), *strategy);
-        recording.during([&] { Multimodal(options, recording, std::move(strategy)).run(stage); });
-      });
+  in_processes(request, options.trainer, options.num_threads,
+               [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
+                 auto guard =
+                     std::make_unique<ResumeGuard>(mine, config, fields.docs(), options.resume);
+                 const auto point = resume_point(mine, config, options.trainer, *guard, *strategy);
+                 const bool dev_run = options.trainer.fast_dev_run.count > 0;
+                 RunLabel label{options.run_name, options.seed, options.recording,
+                                dev_run ? Loggers{} : options.logger};
+                 if (point) {
+                   options.resume_from = point->checkpoint.string();
+                   label.rows_before = point->rows;
+                 }
+                 Recording recording(mine, config, std::move(label), *strategy);
+                 recording.during([&] {
+                   Multimodal(options, recording, std::move(strategy), std::move(guard)).run(stage);
+                 });
+               });
 }
 
 }  // namespace polyphony::pipeline

@@ -48,6 +48,7 @@ void ExperimentOptions::describe(config::Fields& f) {
   f("split", split, "value of the split column for each stage");
   f("embeddings", embeddings, "where hidden states of a dataset's frozen encoders are kept");
   f("ckpt_path", ckpt_path, "train: resume from it; test and predict: the weights to use");
+  f("resume", resume, "what may have changed where training goes on from ckpt_path");
   f("test_after_train", test_after_train,
     "test and predict with the best checkpoint after training");
 }

@@ -9,6 +9,7 @@
 #include <polyphony/optim/schedule.h>
 #include <polyphony/pipeline/embed.h>
 #include <polyphony/pipeline/recording.h>
+#include <polyphony/pipeline/resume_guard.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/callback.h>
 #include <polyphony/train/task.h>
@@ -59,6 +60,7 @@ struct ExperimentOptions {
   SplitOptions split;
   EmbeddingsOptions embeddings;
   std::optional<std::string> ckpt_path;
+  ResumeOptions resume;
   bool test_after_train = true;
 
   void describe(config::Fields& f);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <torch/version.h>
 
+#include <polyphony/base/assignment.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/last_line.h>
 #include <polyphony/base/leftovers.h>
@@ -21,6 +22,7 @@
 #include <polyphony/loggers/sink_logger.h>
 #include <polyphony/pipeline/hyper_parameters.h>
 #include <polyphony/record/host.h>
+#include <polyphony/record/metrics_rows.h>
 #include <polyphony/record/secrets.h>
 #include <polyphony/record/store_journal.h>
 #include <polyphony/record/system.h>
@@ -120,13 +122,37 @@ std::vector<std::unique_ptr<record::Sink>> Recording::open_sinks(const record::R
   return sinks;
 }
 
+/// A row of its own, or that of the run that goes on, as it was at the checkpoint.
+std::unique_ptr<record::StoreLog> Recording::open_row(record::RunInfo info) const {
+  record::StoreLogOptions options;
+  const fs::path path = record::default_store_path();
+  if (label_.rows_before) {
+    const std::int64_t values =
+        record::keep_metrics_rows(directory_.metrics_csv(), *label_.rows_before);
+    try {
+      record::Store store(path);
+      const auto before = store.find_by_directory(directory_.path());
+      if (before && !before->uid.empty()) {
+        store.rewind(before->id, values);
+        store.resume(before->id, info);
+        options.batches = store.batches(before->id);
+        info.uid = before->uid;
+      }
+    } catch (const Error& error) {
+      fmt::print(stderr, "warning: the run gets a row of its own in the run store: {}\n",
+                 error.what());
+    }
+  }
+  return std::make_unique<record::StoreLog>(path, std::move(info), options);
+}
+
 void Recording::begin(const Request& request, const config::Node& config) {
   remove_leftovers(directory_.path(), Depth::kTwoBelow);
   const fs::path console = directory_.path() / "console.log";
   end_last_line(console);  // that of a killed run before
-  auto store =
-      std::make_unique<record::StoreLog>(record::default_store_path(), describe(request, config));
   bring_in_earlier();
+  std::unique_ptr<record::StoreLog> store = open_row(describe(request, config));
+  composed_ = fs::exists(directory_.path() / ".hydra" / "config.yaml");
   const record::RunInfo info = store->info();
   record::ConsoleTail tail(console);
   if (label_.options.console) console_ = std::make_unique<record::ConsoleCapture>(console);
@@ -198,7 +224,10 @@ void Recording::during(const std::function<void()>& work) {
     work();
   } catch (const Interrupted& stop) {
     finish(record::State::kInterrupted, stop.what());
-    throw;
+    if (!composed_ || stop.checkpoint().filename() != "interrupted.ckpt") throw;
+    throw Interrupted::with_remedy(stop.signal_number(), stop.checkpoint(),
+                                   "to go on exactly where it stopped: polyphony resume " +
+                                       shell_word(directory_.path().string()));
   } catch (const std::exception& error) {
     finish(record::State::kFailed, error.what());
     throw;

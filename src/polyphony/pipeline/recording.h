@@ -43,6 +43,9 @@ struct RunLabel {
   std::optional<std::int64_t> seed;
   RecordingOptions options;
   Loggers loggers;
+  /// Rows of metrics.csv that were there when the checkpoint was saved from which the run goes on
+  /// in its own directory; nullopt: a run of its own.
+  std::optional<std::int64_t> rows_before = std::nullopt;
 };
 
 /// A run's directory, its row in the store and its metrics, from begin to end. Of several processes
@@ -73,6 +76,7 @@ class Recording {
 
  private:
   void begin(const Request& request, const config::Node& config);
+  std::unique_ptr<record::StoreLog> open_row(record::RunInfo info) const;
   record::RunInfo describe(const Request& request, const config::Node& config) const;
   std::vector<std::unique_ptr<record::Sink>> open_sinks(const record::RunInfo& info);
   void finish(record::State state, const std::string& error = "");
@@ -82,6 +86,7 @@ class Recording {
   RunLabel label_;
   record::StoreLog* store_ = nullptr;  ///< among the recorder's sinks
   std::filesystem::path metrics_csv_;
+  bool composed_ = false;  ///< .hydra says how the run was composed: `polyphony resume` reads it
   std::unique_ptr<record::ConsoleCapture> console_;
   std::vector<std::unique_ptr<train::Logger>> others_;  ///< loggers that are no sinks
   std::optional<record::Recorder> recorder_;

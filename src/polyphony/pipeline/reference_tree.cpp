@@ -60,7 +60,7 @@ std::vector<std::string> ReferenceData::stages() const {
 
 std::unique_ptr<data::Dataset> ReferenceData::rows(const std::string& stage) const {
   const bool january = !dataset.is_set();
-  config::Node node = january ? dataset_module.node : dataset.node;
+  config::Node node = section();
   if (node.is_null()) {
     throw ConfigError("dataset: must be given", "choose one: dataset=NAME (configs/dataset)");
   }

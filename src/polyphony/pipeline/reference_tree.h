@@ -26,6 +26,10 @@ struct ReferenceData {
   void describe(config::Fields& f);
   /// Stages whose rows differ, by name: train, val, test, …
   std::vector<std::string> stages() const;
+  /// The dataset's part of the configuration.
+  const config::Node& section() const {
+    return dataset.is_set() ? dataset.node : dataset_module.node;
+  }
   /// The rows of a stage: train, val, test or predict.
   /// @throws ConfigError where the tree says neither of which split nor of which file they are
   std::unique_ptr<data::Dataset> rows(const std::string& stage) const;

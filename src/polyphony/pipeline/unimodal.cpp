@@ -1,6 +1,7 @@
 #include <polyphony/pipeline/unimodal.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -15,6 +16,8 @@
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/reference_tree.h>
 #include <polyphony/pipeline/report_to.h>
+#include <polyphony/pipeline/resume_guard.h>
+#include <polyphony/pipeline/resume_point.h>
 #include <polyphony/pipeline/run_monitor.h>
 #include <polyphony/pipeline/stoppable.h>
 #include <polyphony/tasks/sequence_classification.h>
@@ -58,6 +61,8 @@ struct UnimodalOptions {
   bool output_hidden_states = false;
   MetricOptions metric;
   std::string save_predictions;
+  ResumeOptions resume;
+  std::optional<fs::path> resumed;  ///< the checkpoint of `polyphony resume`
   Loggers logger;
   RecordingOptions recording;
 
@@ -77,6 +82,7 @@ struct UnimodalOptions {
     f("pretrained_model_name", pretrained_model_name, "of either, as in January 2024");
     f("model", model, "more options of polyphony.models.SequenceClassifier");
     f.check("model", model.is_map() || model.is_null(), "a mapping");
+    f("resume", resume, "what may have changed where training goes on from a checkpoint");
     f("logger", logger, "where metrics go beside the local record");
     f("recording", recording, "what is recorded of the run");
     f("output_hidden_states", output_hidden_states, "taken, and without effect");
@@ -108,11 +114,13 @@ struct UnimodalOptions {
 class Unimodal {
  public:
   Unimodal(const UnimodalOptions& options, const train::TrainingArguments& arguments,
-           Recording& recording, std::unique_ptr<train::Strategy> strategy)
+           Recording& recording, std::unique_ptr<train::Strategy> strategy,
+           std::unique_ptr<ResumeGuard> guard)
       : options_(options),
         arguments_(arguments),
         recording_(recording),
-        strategy_(std::move(strategy)) {
+        strategy_(std::move(strategy)),
+        guard_(std::move(guard)) {
     tensor::set_up_compute(options_.num_threads, tensor::Determinism::kOn);
     fmt::print("{}\n", tensor::describe_compute());
     tensor::seed_everything(static_cast<std::uint64_t>(arguments_.options().seed));
@@ -128,6 +136,7 @@ class Unimodal {
     data::Loader train_loader(*train_rows, loading(true));
     data::Loader val_loader(*val_rows, loading(false));
     data::Loader test_loader(*test_rows, loading(false));
+    guard_->observe(*train_rows, *val_rows, options_.data.section(), *strategy_);
     make_trainer(train_loader.batches());
     const bool evaluates = arguments_.evaluation() != train::IntervalStrategy::kNo;
     try {
@@ -217,6 +226,13 @@ class Unimodal {
     return trainer_ ? trainer_->strategy().world_size() : strategy_->world_size();
   }
 
+  /// Whether a number of whole epochs limits the run, not a number of steps.
+  bool counts_epochs() const {
+    const auto& options = arguments_.options();
+    return options.max_steps <= 0 &&
+           options.num_train_epochs == std::floor(options.num_train_epochs);
+  }
+
   void make_trainer(std::int64_t batches) {
     const std::int64_t steps = arguments_.total_steps(batches);
     const auto& options = arguments_.options();
@@ -233,9 +249,13 @@ class Unimodal {
         arguments_, steps, [this](const fs::path& folder) { model_->save_pretrained(folder); });
     checkpoints_ = saver.get();
     parts.callbacks.push_back(std::move(saver));
-    const train::TrainerOptions trainer = arguments_.trainer_options(batches);
+    train::TrainerOptions trainer = arguments_.trainer_options(batches);
+    // Whole epochs say it all, also of a run that goes on in another number of processes, whose
+    // epochs have other numbers of steps.
+    if (counts_epochs()) trainer.max_steps = -1;
     parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), trainer);
     parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
+    parts.callbacks.push_back(std::move(guard_));
     parts.loggers = recording_.take_loggers();
     parts.hyper_parameters = tensor::value_of(options_.training_arguments.node);
     parts.resume_key = "+training_arguments.resume_from_checkpoint";
@@ -244,6 +264,7 @@ class Unimodal {
 
   /// The checkpoint to go on from; empty: begin anew.
   fs::path resume() const {
+    if (options_.resumed) return *options_.resumed;
     const config::Node& from = arguments_.options().resume_from_checkpoint;
     if (from.is_null() || from == config::Node(false)) return {};
     if (!from.is_string() && !(from == config::Node(true))) {
@@ -284,6 +305,7 @@ class Unimodal {
   const train::TrainingArguments& arguments_;
   Recording& recording_;
   std::unique_ptr<train::Strategy> strategy_;  // until the trainer takes it
+  std::unique_ptr<ResumeGuard> guard_;         // likewise
   std::unique_ptr<tasks::SequenceClassification> task_;
   models::SequenceClassifier* model_ = nullptr;
   PretrainedCheckpoints* checkpoints_ = nullptr;
@@ -318,15 +340,22 @@ void run_unimodal(const Request& given) {
   }
   options.predictions();  // says early what is missing
   const train::TrainerOptions trainer = arguments->trainer_options(1);
-  in_processes(request, trainer, options.num_threads,
-               [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-                 RunLabel label{
-                     options.run_name, arguments->options().seed, options.recording,
-                     with_reporters(options.logger, reporters(*arguments, mine.output_dir))};
-                 Recording recording(mine, config, std::move(label), *strategy);
-                 recording.during(
-                     [&] { Unimodal(options, *arguments, recording, std::move(strategy)).run(); });
-               });
+  in_processes(
+      request, trainer, options.num_threads,
+      [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
+        auto guard = std::make_unique<ResumeGuard>(mine, config, fields.docs(), options.resume);
+        const auto point = resume_point(mine, config, arguments->limits(), *guard, *strategy);
+        RunLabel label{options.run_name, arguments->options().seed, options.recording,
+                       with_reporters(options.logger, reporters(*arguments, mine.output_dir))};
+        if (point) {
+          options.resumed = point->checkpoint;
+          label.rows_before = point->rows;
+        }
+        Recording recording(mine, config, std::move(label), *strategy);
+        recording.during([&] {
+          Unimodal(options, *arguments, recording, std::move(strategy), std::move(guard)).run();
+        });
+      });
 }
 
 }  // namespace polyphony::pipeline

@@ -13,6 +13,7 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <sstream>
 #include <vector>
 
@@ -68,7 +69,8 @@ std::string shell_quoted(const std::string& argument) {
   return text + "'";
 }
 
-/// When a process began, seconds since 1970; nullopt where /proc does not tell.
+/// When a process began, seconds since 1970; nullopt where /proc does not tell. Infinity for one
+/// that has ended and whose parent has not asked yet.
 std::optional<double> start_of(std::int64_t pid) {
   std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
   std::string text((std::istreambuf_iterator<char>(stat)), {});
@@ -76,7 +78,9 @@ std::optional<double> start_of(std::int64_t pid) {
   if (name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(text.substr(name_end + 1));
   std::string field;
-  for (int i = 3; i <= 22; ++i) fields >> field;  // proc(5): field 22 is starttime in ticks
+  fields >> field;  // proc(5): field 3 is the state, field 22 starttime in ticks
+  if (field == "Z" || field == "X") return std::numeric_limits<double>::infinity();
+  for (int i = 4; i <= 22; ++i) fields >> field;
   const double ticks = std::strtod(field.c_str(), nullptr);
   std::ifstream system("/proc/stat");
   while (system >> field) {

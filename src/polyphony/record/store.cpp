@@ -101,6 +101,52 @@ std::int64_t Store::begin(const RunInfo& info, std::optional<double> started) {
   return run;
 }
 
+void Store::resume(std::int64_t run, const RunInfo& info) {
+  require_run(run);
+  const Database& db = *database_;
+  db.transaction([&] {
+    Statement update(db.handle, db.path,
+                     "UPDATE runs SET state = 'running', error = '', exit_reason = '', "
+                     "ended = NULL, duration = NULL, host = ?1, pid = ?2, git_commit = ?3, "
+                     "git_dirty = ?4, git_diff = ?5, git_remote = ?6, config_yaml = ?7, "
+                     "overrides = ?8, seed = ?9, heartbeat = ?10, environment = ?11, system = ?12 "
+                     "WHERE id = ?13");
+    update.bind(info.host).bind(info.pid).bind(info.git_commit).bind(std::int64_t{info.git_dirty});
+    update.bind(info.git_diff).bind(info.git_remote).bind(info.config_yaml);
+    update.bind(dump(info.overrides)).bind(info.seed).bind(now());
+    update.bind(json_object(info.environment)).bind(json_object(info.system)).bind(run).run();
+    Statement clear(db.handle, db.path, "DELETE FROM config_values WHERE run_id = ?");
+    clear.bind(run).run();
+    Statement leaf(db.handle, db.path, "INSERT OR REPLACE INTO config_values VALUES(?, ?, ?, ?)");
+    for (const ConfigValue& value : leaves_of(info.config_yaml)) {
+      leaf.bind(run).bind(value.key).bind(value.value).bind(value.number).run();
+    }
+  });
+}
+
+void Store::rewind(std::int64_t run, std::int64_t count) {
+  require_run(run);
+  const Database& db = *database_;
+  db.transaction([&] {
+    Statement erase(db.handle, db.path,
+                    "DELETE FROM metrics WHERE run_id = ?1 AND rowid NOT IN (SELECT rowid FROM "
+                    "metrics WHERE run_id = ?1 ORDER BY rowid LIMIT ?2)");
+    erase.bind(run).bind(count).run();
+    Statement clear(db.handle, db.path, "DELETE FROM metric_summaries WHERE run_id = ?");
+    clear.bind(run).run();
+    // Of each metric its last value, with the extremes of all: SQLite takes the other columns from
+    // the row that has the greatest rowid.
+    Statement insert(db.handle, db.path,
+                     "INSERT INTO metric_summaries SELECT run_id, name, step, epoch, wall_time, "
+                     "value, (SELECT min(value) FROM metrics WHERE run_id = m.run_id AND name = "
+                     "m.name), (SELECT max(value) FROM metrics WHERE run_id = m.run_id AND name = "
+                     "m.name), (SELECT count(*) FROM metrics WHERE run_id = m.run_id AND name = "
+                     "m.name) FROM metrics m WHERE run_id = ?1 AND rowid IN (SELECT max(rowid) "
+                     "FROM metrics WHERE run_id = ?1 GROUP BY name)");
+    insert.bind(run).run();
+  });
+}
+
 void Store::log(std::int64_t run, std::span<const Metric> metrics) {
   if (metrics.empty()) return;
   Database& db = *database_;

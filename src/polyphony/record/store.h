@@ -52,6 +52,12 @@ class Store {
   std::int64_t batches(std::int64_t run) const;
   /// All that is recorded of a run, as one batch that stands for all of them.
   StoreBatch all_of(std::int64_t run) const;
+  /// Records that a run which has ended goes on, in the process and with the options of `info`; its
+  /// name, command, tags and start stay. @throws IoError if there is no such run
+  void resume(std::int64_t run, const RunInfo& info);
+  /// Keeps the first `count` values of a run's metrics, in the order logged, and forgets the
+  /// others: a run that goes on from a checkpoint logs them again.
+  void rewind(std::int64_t run, std::int64_t count);
   void log(std::int64_t run, std::span<const Metric> metrics);
   void log_system(std::int64_t run, std::span<const SystemMetric> metrics);
   void log_console(std::int64_t run, std::span<const ConsoleLine> lines);
@@ -81,6 +87,8 @@ class Store {
   // Reading.
   /// Newest first. Diff, environment, system and model summary are left out: find() has them.
   std::vector<Run> runs(const RunQuery& query = {}) const;
+  /// The newest run whose files are in a directory, by its path as recorded; nullopt: none.
+  std::optional<Run> find_by_directory(const std::filesystem::path& directory) const;
   /// nullopt where there is no such run.
   std::optional<Run> find(std::int64_t id) const;
   /// Every value in the order logged; of one metric where a name is given.

@@ -17,7 +17,8 @@ StoreLog::StoreLog(fs::path store, RunInfo info, StoreLogOptions options)
     : path_(fs::absolute(store)),
       info_(std::move(info)),
       options_(std::move(options)),
-      started_(now()) {
+      started_(now()),
+      batches_(options_.batches) {
   if (info_.uid.empty()) info_.uid = new_run_uid();
   try_store(options_.patience);
 }

@@ -21,6 +21,7 @@ struct StoreLogOptions {
   double last_patience = 10;  ///< the same at its end
   double first_retry = 0.5;   ///< seconds until the store is tried again; each time twice as long
   double longest_retry = 30;
+  std::int64_t batches = 0;  ///< that the run's row has already, of a run that goes on
   std::function<void(const std::string&)> warn;  ///< null: standard error
 };
 

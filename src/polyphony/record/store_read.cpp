@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -32,7 +33,9 @@ Pairs read_pairs(const std::string& text) {
 }
 
 bool is_gone(const Run& run, const std::string& this_host) {
-  if (run.host == this_host) return !process_alive(run.pid, run.started);
+  // A run that was resumed is older than its process, but not its last sign of life.
+  const double last = std::max(run.started, run.heartbeat.value_or(run.started));
+  if (run.host == this_host) return !process_alive(run.pid, last);
   return run.heartbeat && now() - *run.heartbeat > kSilentSeconds;
 }
 
@@ -122,6 +125,13 @@ std::optional<Run> Store::find(std::int64_t id) const {
   tags.bind(id);
   while (tags.step()) run.tags.push_back(tags.text(0));
   return run;
+}
+
+std::optional<Run> Store::find_by_directory(const std::filesystem::path& directory) const {
+  Statement select(database_->handle, database_->path,
+                   "SELECT id FROM runs WHERE directory = ? ORDER BY id DESC LIMIT 1");
+  select.bind(directory.string());
+  return select.step() ? find(select.integer(0)) : std::nullopt;
 }
 
 std::vector<Metric> Store::metrics(std::int64_t run, const std::string& name) const {

@@ -120,7 +120,8 @@ at::Tensor restore_own_state(Trainer& trainer, const std::vector<Value>& ranks) 
     restore_counts(trainer, ranks, rank, world);
     return ranks[rank].at("rng").as_tensor();
   }
-  // A new process, or one that could not be asked when an error ended the run, takes part in what all decide together, and has counted nothing.
+  // A new process, or one that could not be asked when an error ended the run, has counted nothing,
+  // and takes part in what all decide together.
   trainer.metric_log().load_state(ranks[0].at("log"));
   trainer.metric_log().forget_counts();
   // The generator's seed is that of (seed, rank).
@@ -130,7 +131,7 @@ at::Tensor restore_own_state(Trainer& trainer, const std::vector<Value>& ranks) 
 }
 
 Dealing dealing_of(const Trainer& trainer) {
-  const data::EpochOrder order = trainer.train_loader().order();
+  const data::EpochOrder& order = trainer.order_of_epochs();
   return {order.world, order.batch_size, trainer.options().accumulate_grad_batches,
           trainer.total_steps(), trainer.estimated_stepping_batches()};
 }
@@ -195,11 +196,11 @@ std::vector<std::string> resume_epoch(Trainer& trainer, const Dealing& before,
   if (place && !in_order) {
     const std::int64_t left = loader.resume(progress.epoch, progress.batch, *place);
     trainer.set_num_training_batches(progress.batch + left);
-    if (now.world != before.world || now.batch_size != before.batch_size) {
-      lines.push_back(fmt::format(
-          "epoch {} keeps its order: the rows that are left of it are dealt to {}, each once, in "
-          "{} batches",
-          progress.epoch, processes(now.world), left));
+    if (left > 0 && (now.world != before.world || now.batch_size != before.batch_size)) {
+      lines.push_back(
+          fmt::format("the interrupted epoch keeps its order: the rows that are left of it are "
+                      "dealt to {}, each once, in {} batches",
+                      processes(now.world), left));
     }
   }
   const bool as_before = now.world == before.world && now.batch_size == before.batch_size &&

@@ -132,6 +132,7 @@ void Trainer::begin_fit(Task& task, data::Loader& train, data::Loader* val) {
   log_->reset_metrics();
   accumulate_grad_batches_ = options_.accumulate_grad_batches;
   train_loader_ = &train;
+  order_of_epochs_ = train.order();
   resume_choice_ = {};
   num_training_batches_ = batches_of_whole_epochs_ =
       limited_batches(train, options_.limit_train_batches, "limit_train_batches");

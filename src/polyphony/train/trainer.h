@@ -125,7 +125,9 @@ class Trainer {
   void log_row(const MetricValues& values);
 
   // What the loops and checkpoints use.
+  /// While a fit is inside an epoch.
   data::Loader& train_loader() const { return *train_loader_; }
+  const data::EpochOrder& order_of_epochs() const { return order_of_epochs_; }
   /// The steps that the schedule was attached with.
   std::optional<std::int64_t> total_steps() const { return total_steps_; }
   void set_total_steps(std::optional<std::int64_t> steps) { total_steps_ = steps; }
@@ -182,6 +184,7 @@ class Trainer {
   std::unique_ptr<LastStep> last_step_;
   const char* hook_ = "";
   data::Loader* train_loader_ = nullptr;  ///< of the running fit
+  data::EpochOrder order_of_epochs_;
   const optim::Schedule* configured_schedule_ = nullptr;
   std::optional<std::int64_t> total_steps_;
   ResumeChoice resume_choice_;

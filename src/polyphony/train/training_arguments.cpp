@@ -172,6 +172,17 @@ std::int64_t TrainingArguments::total_steps(std::int64_t batches) const {
       std::ceil(options_.num_train_epochs * static_cast<double>(of_epoch)));
 }
 
+TrainerOptions TrainingArguments::limits() const {
+  TrainerOptions limits;
+  limits.max_epochs = -1;
+  if (options_.max_steps > 0) {
+    limits.max_steps = options_.max_steps;
+  } else {
+    limits.max_epochs = static_cast<int>(std::ceil(options_.num_train_epochs));
+  }
+  return limits;
+}
+
 TrainerOptions TrainingArguments::trainer_options(std::int64_t batches) const {
   const Options& o = options_;
   const std::int64_t group = o.gradient_accumulation_steps;
@@ -222,7 +233,6 @@ std::unique_ptr<optim::Optimizer> TrainingArguments::make_optimizer(
 
 std::unique_ptr<optim::Schedule> TrainingArguments::make_schedule(std::int64_t steps) const {
   optim::LinearWarmupOptions schedule;
-  schedule.total_steps = steps;
   schedule.decay = options_.lr_scheduler_type == SchedulerType::kLinear;
   if (options_.lr_scheduler_type != SchedulerType::kConstant) {
     schedule.warmup_steps = options_.warmup_steps > 0

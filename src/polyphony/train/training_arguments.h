@@ -91,6 +91,8 @@ class TrainingArguments {
   TrainerOptions trainer_options(std::int64_t batches) const;
   /// @param groups  see Optimizer::attach
   std::unique_ptr<optim::Optimizer> make_optimizer(std::vector<optim::ParamGroup> groups) const;
+  /// Only how many epochs and steps there are at most, as far as the data do not say.
+  TrainerOptions limits() const;
   /// @param steps  total_steps
   std::unique_ptr<optim::Schedule> make_schedule(std::int64_t steps) const;
 

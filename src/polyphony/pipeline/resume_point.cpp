@@ -1,0 +1,223 @@
+#include <polyphony/pipeline/resume_point.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <polyphony/base/assignment.h>
+#include <polyphony/base/error.h>
+#include <polyphony/dist/launch.h>
+#include <polyphony/tensor/archive.h>
+#include <polyphony/train/progress.h>
+
+namespace polyphony::pipeline {
+namespace fs = std::filesystem;
+namespace {
+
+using tensor::Value;
+
+struct Candidate {
+  fs::path path;
+  fs::file_time_type written;
+  bool shared = false;  ///< in a folder that other runs may write to
+};
+
+/// What a checkpoint says of how far the fit had come.
+struct Reached {
+  fs::path path;
+  std::int64_t steps = 0;
+  std::int64_t batches = 0;
+  std::int64_t epochs = 0;  ///< whole ones
+  std::int64_t rows = 0;
+  Value run = Value::dict();  ///< what the guard compares
+};
+
+void add(const fs::path& path, bool shared, std::vector<Candidate>& found) {
+  std::error_code error;
+  const auto written = fs::last_write_time(path, error);
+  if (!error) found.push_back({path, written, shared});
+}
+
+void add_folder(const fs::path& folder, bool shared, std::vector<Candidate>& found) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".ckpt") add(entry.path(), shared, found);
+    // Those of Transformers' layout.
+    if (entry.path().filename().string().starts_with("checkpoint-")) {
+      add(entry.path() / "trainer.ckpt", shared, found);
+    }
+  }
+}
+
+std::string text_at(const config::Node& config, const char* path) {
+  const config::Node* value = config.select(path);
+  return value != nullptr && value->is_string() ? value->as_string() : std::string();
+}
+
+std::vector<Candidate> candidates(const fs::path& run, const config::Node& config) {
+  std::vector<Candidate> found;
+  std::vector<fs::path> folders = {fs::weakly_canonical(run / "checkpoints")};
+  add_folder(folders.front(), false, found);
+  const auto more = [&](const fs::path& folder) {
+    if (folder.empty()) return;
+    const fs::path whole = fs::weakly_canonical(folder);
+    if (std::find(folders.begin(), folders.end(), whole) != folders.end()) return;
+    folders.push_back(whole);
+    add_folder(whole, !whole.string().starts_with(fs::weakly_canonical(run).string() + "/"), found);
+  };
+  if (const config::Node* callbacks = config.find("callbacks");
+      callbacks != nullptr && callbacks->is_map()) {
+    for (const auto& [name, callback] : callbacks->entries()) more(text_at(callback, "dirpath"));
+  }
+  if (const std::string root = text_at(config, "trainer.default_root_dir"); !root.empty()) {
+    more(fs::path(root) / "checkpoints");
+  }
+  more(text_at(config, "training_arguments.output_dir"));
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.written > b.written; });
+  return found;
+}
+
+std::int64_t rows_logged(const Value& exact) {
+  const std::vector<Value>& ranks = exact.at("ranks").items();
+  const Value* log = ranks.empty() ? nullptr : ranks[0].find("log");
+  const Value* loggers = log == nullptr ? nullptr : log->find("loggers");
+  if (loggers == nullptr) return 0;
+  for (const Value& logger : loggers->items()) {
+    const Value* rows = logger.kind() == Value::Kind::kDict ? logger.find("rows") : nullptr;
+    if (rows != nullptr) return rows->as_int();
+  }
+  return 0;
+}
+
+/// nullopt for another run's, and for weights alone. @throws what is wrong with the file
+std::optional<Reached> read(const Candidate& candidate, const fs::path& run) {
+  const Value checkpoint = tensor::load_archive(candidate.path);
+  if (checkpoint.kind() != Value::Kind::kDict) return std::nullopt;
+  if (checkpoint.find("optimizer_states") == nullptr) return std::nullopt;
+  const Value* record = checkpoint.find("polyphony_run");
+  const Value* directory = record == nullptr ? nullptr : record->find("directory");
+  if (candidate.shared && (directory == nullptr || directory->as_string() != run.string())) {
+    return std::nullopt;
+  }
+  Reached reached;
+  reached.path = candidate.path;
+  reached.steps = checkpoint.at("global_step").as_int();
+  reached.epochs = checkpoint.at("epoch").as_int();
+  if (record != nullptr) reached.run.set("polyphony_run", *record);
+  const Value* exact = checkpoint.find("polyphony");
+  if (exact == nullptr) return reached;
+  const train::FitProgress progress = train::progress_at(exact->at("position"));
+  reached.batches = progress.total_batches;
+  const bool whole = progress.point != train::Point::kEpochStart && progress.last_batch;
+  reached.epochs = progress.epoch + (whole ? 1 : 0);
+  reached.rows = rows_logged(*exact);
+  return reached;
+}
+
+/// Written where a run stops, of which the newest is not always the furthest.
+bool is_special(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with("interrupted") || name.starts_with("exception") ||
+         name.starts_with("last");
+}
+
+Reached furthest(const fs::path& run, const config::Node& config) {
+  std::optional<Reached> best;
+  bool newest_seen = false;
+  for (const Candidate& candidate : candidates(run, config)) {
+    if (newest_seen && !is_special(candidate.path)) continue;
+    try {
+      const std::optional<Reached> reached = read(candidate, run);
+      if (!reached) continue;
+      newest_seen = newest_seen || !is_special(candidate.path);
+      const auto order = [](const Reached& r) { return std::pair(r.steps, r.batches); };
+      if (!best || order(*reached) > order(*best)) best = reached;
+    } catch (const Error& error) {
+      fmt::print(stderr, "warning: left out: {}\n", error.what());
+    }
+  }
+  if (best) return *best;
+  throw DataError(fmt::format("{}: no checkpoint to go on from", run.string()),
+                  "begin anew with the command in .hydra/overrides.yaml, or name a checkpoint: "
+                  "polyphony resume FILE.ckpt");
+}
+
+void refuse_finished(const Request& request, const Reached& reached,
+                     const train::TrainerOptions& options) {
+  const std::int64_t epochs = options.max_epochs.value_or(-1);
+  const bool over = (epochs != -1 && reached.epochs >= epochs) ||
+                    (options.max_steps != -1 && reached.steps >= options.max_steps);
+  if (!request.continuation.finished || (request.continuation.changed && !over)) return;
+  const std::string run = shell_word(request.output_dir.string());
+  if (over) {
+    throw UsageError(fmt::format("{}: the run is finished: {} epochs, {} steps", run,
+                                 reached.epochs, reached.steps),
+                     fmt::format("to train on, raise what limits it: polyphony resume {} "
+                                 "trainer.max_epochs={}",
+                                 run, 2 * std::max<std::int64_t>(1, reached.epochs)));
+  }
+  throw UsageError(fmt::format("{}: the run is finished: it ended after {} of {} epochs", run,
+                               reached.epochs, epochs),
+                   fmt::format("to train on, raise what ended it, e.g. polyphony resume {} "
+                               "callbacks.early_stopping.patience=20",
+                               run));
+}
+
+constexpr char kRefused = '!';
+
+/// Tells the other processes why rank 0 does not go on. They may be gone before it knows.
+void tell(train::Strategy& strategy, const Error& error) {
+  try {
+    strategy.broadcast(
+        fmt::format("{}{} {}", kRefused, static_cast<int>(error.exit_code()), error.what()));
+  } catch (const Error&) {
+    return;
+  }
+}
+
+}  // namespace
+
+std::optional<ResumePoint> resume_point(const Request& request, const config::Node& config,
+                                        const train::TrainerOptions& trainer,
+                                        const ResumeGuard& guard, train::Strategy& strategy) {
+  if (!request.continuation.wanted) return std::nullopt;
+  std::string said;
+  if (strategy.is_global_zero()) {
+    try {
+      const fs::path& named = request.continuation.checkpoint;
+      std::optional<Reached> reached;
+      if (!named.empty()) {
+        reached = read({named, {}, false}, request.output_dir);
+        if (!reached) {
+          throw DataError(named.string() + ": weights alone, without the optimizer's state",
+                          "name a checkpoint that was saved whole, or the run's directory");
+        }
+      } else {
+        reached = furthest(request.output_dir, config);
+      }
+      refuse_finished(request, *reached, trainer);
+      guard.check_options(reached->run);
+      fmt::print("resumed: {} goes on from {}: step {}, whole epochs: {}\n",
+                 request.output_dir.string(), reached->path.string(), reached->steps,
+                 reached->epochs);
+      said = fmt::format("{} {}", reached->rows, reached->path.string());
+    } catch (const Error& error) {
+      tell(strategy, error);
+      throw;
+    }
+  }
+  said = strategy.broadcast(std::move(said));
+  if (said.starts_with(kRefused)) {
+    dist::log_to_file(strategy.rank(), request.output_dir);  // rank 0 says it to the user
+    const std::size_t space = said.find(' ');
+    throw Error(static_cast<ExitCode>(std::stoi(said.substr(1, space))), said.substr(space + 1));
+  }
+  const std::size_t space = said.find(' ');
+  return ResumePoint{said.substr(space + 1), std::stoll(said.substr(0, space))};
+}
+
+}  // namespace polyphony::pipeline

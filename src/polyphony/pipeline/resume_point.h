@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include <polyphony/config/node.h>
+#include <polyphony/pipeline/entry.h>
+#include <polyphony/pipeline/resume_guard.h>
+#include <polyphony/train/strategy.h>
+#include <polyphony/train/trainer_options.h>
+
+namespace polyphony::pipeline {
+
+/// Where a run goes on in its own directory.
+struct ResumePoint {
+  std::filesystem::path checkpoint;
+  std::int64_t rows = 0;  ///< of metrics.csv when it was saved
+};
+
+/// The checkpoint that the run of `request.continuation` goes on from: the one that was named, or
+/// of those in its folders that are whole the one with most steps, the newest of several. Every
+/// process calls it; rank 0 looks, and says which. nullopt where nothing is to go on.
+/// @param config  resolved: its callbacks and training arguments name more folders
+/// @throws DataError where there is none; UsageError where the run has ended, and nothing is left
+/// to train; ConfigError where the guard refuses its options: nothing of the run is touched then
+std::optional<ResumePoint> resume_point(const Request& request, const config::Node& config,
+                                        const train::TrainerOptions& trainer,
+                                        const ResumeGuard& guard, train::Strategy& strategy);
+
+}  // namespace polyphony::pipeline
