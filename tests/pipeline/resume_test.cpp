@@ -218,6 +218,11 @@ TEST_P(KillsSlow, AHundredKillsLoseNothing) {
             << read_file(base_ / "killed.txt");
         expect_straight("killed");
       } else {
+        // One that was killed behind its last step has nothing to save elsewhere.
+        if (last_of("killed").at("global_step").as_int() ==
+            last_of("straight").at("global_step").as_int()) {
+          continue;
+        }
         fs::remove_all(base_ / "resumed");
         expect_same("resumed", base_ / "killed" / "checkpoints" / "last.ckpt");
       }
