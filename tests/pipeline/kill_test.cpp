@@ -403,10 +403,18 @@ int many() {
   return wanted != nullptr ? std::atoi(wanted) : 25;
 }
 
-TEST_F(Kills, LoseNothingElsewhere) { kill_until(4, {Place::kElsewhere, 1, {1}}); }
+TEST_F(Kills, AreLostInNoWayOfResuming) {
+  kill_until(2, {Place::kInPlace, 1, {1}});
+  kill_until(2, {Place::kElsewhere, 1, {1}});
+  kill_until(1, {Place::kInPlace, 1, {1, 2}});
+  kill_until(1, {Place::kElsewhere, 1, {2, 1}});
+}
 
 class KillsSlow : public Kills {};
+TEST_F(KillsSlow, ResumedInPlace) { kill_until(many(), {Place::kInPlace, 1, {1}}); }
 TEST_F(KillsSlow, ResumedElsewhere) { kill_until(many(), {Place::kElsewhere, 1, {1}}); }
+TEST_F(KillsSlow, ResumedOnMoreProcesses) { kill_until(many(), {Place::kInPlace, 1, {1, 2}}); }
+TEST_F(KillsSlow, ResumedOnFewerProcesses) { kill_until(many(), {Place::kElsewhere, 1, {2, 1}}); }
 
 }  // namespace
 }  // namespace polyphony
