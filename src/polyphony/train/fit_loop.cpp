@@ -122,6 +122,7 @@ void FitLoop::train_batch() {
   const std::int64_t index = progress_.batch++;
   ++progress_.total_batches;
   progress_.last_batch = last_batch_reached();
+  progress_.check_due = check_due();
   trainer_.metric_log().on_batch_start(static_cast<double>(batch.at("index").size(0)));
   trainer_.call("on_train_batch_start", &Callback::on_train_batch_start, batch, index);
   const double loss = run_training_step(trainer_, batch, index, {train_.weight(), !accumulates()});
@@ -148,21 +149,29 @@ void FitLoop::finish_batch() {
 }
 
 bool FitLoop::validation_due() const {
-  const TrainerOptions& options = trainer_.options();
-  if (val_ == nullptr || trainer_.num_val_batches() == 0) return false;
-  const auto& every = options.check_val_every_n_epoch;
-  if (every && (progress_.epoch + 1) % *every != 0) return false;
+  if (val_ == nullptr || trainer_.num_val_batches() == 0 || !validates_in_epoch()) return false;
   if (trainer_.should_stop() && can_stop_early()) return true;
-  if (every && options.val_check_interval.share) {
+  return progress_.check_due ? *progress_.check_due : check_due();
+}
+
+bool FitLoop::validates_in_epoch() const {
+  const auto& every = trainer_.options().check_val_every_n_epoch;
+  return !every || (progress_.epoch + 1) % *every == 0;
+}
+
+bool FitLoop::check_due() const {
+  const TrainerOptions& options = trainer_.options();
+  const bool in_epoch = options.check_val_every_n_epoch.has_value();
+  if (in_epoch && options.val_check_interval.share) {
     if (const auto place = train_.resumed_place())
-      return validation_due_in_rest(place->order, place->end);
+      return check_due_in_rest(place->order, place->end);
   }
-  const std::int64_t counted = every ? progress_.batch : progress_.total_batches;
+  const std::int64_t counted = in_epoch ? progress_.batch : progress_.total_batches;
   return counted % val_check_batch_ == 0;
 }
 
 /// A share of an epoch that other processes began is one of its rows: batches differ in size.
-bool FitLoop::validation_due_in_rest(const data::EpochOrder& order, std::int64_t end) const {
+bool FitLoop::check_due_in_rest(const data::EpochOrder& order, std::int64_t end) const {
   const std::int64_t batches = (end + order.step() - 1) / order.step();
   const std::int64_t rows = check_batch(trainer_.options(), batches) * order.step();
   const auto checks = [&](std::int64_t done) { return *train_.rows_done(done) / rows; };

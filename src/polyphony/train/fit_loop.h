@@ -26,7 +26,10 @@ class FitLoop {
   bool last_batch_reached() const;
   bool accumulates() const;
   bool validation_due() const;
-  bool validation_due_in_rest(const data::EpochOrder& order, std::int64_t end) const;
+  bool validates_in_epoch() const;
+  /// Whether `val_check_interval` falls behind the newest batch.
+  bool check_due() const;
+  bool check_due_in_rest(const data::EpochOrder& order, std::int64_t end) const;
   bool at(Point point) const;
 
   void run_epoch();

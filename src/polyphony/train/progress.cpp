@@ -136,6 +136,7 @@ Value position_of(const FitProgress& p) {
   value.set("point", Value(static_cast<std::int64_t>(p.point)));
   value.set("callbacks_done", Value(p.callbacks_done));
   value.set("last_batch", Value(p.last_batch));
+  if (p.check_due) value.set("check_due", Value(*p.check_due));
   return value;
 }
 
@@ -152,6 +153,7 @@ FitProgress progress_at(const Value& value) {
   p.point = static_cast<Point>(value.at("point").as_int());
   p.callbacks_done = value.at("callbacks_done").as_int();
   p.last_batch = value.at("last_batch").as_bool();
+  if (const Value* due = value.find("check_due")) p.check_due = due->as_bool();
   return p;
 }
 

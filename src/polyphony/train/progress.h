@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include <polyphony/tensor/value.h>
 
@@ -52,6 +53,9 @@ struct FitProgress {
   Point point = Point::kEpochStart;
   std::int64_t callbacks_done = 0;  ///< of the hook that `point` names
   bool last_batch = false;
+  /// Whether a validation falls behind batch `batch`; nullopt where it is not known. Kept, for the
+  /// processes that go on may count other batches than those that came here.
+  std::optional<bool> check_due;
 };
 
 /// Lightning's `loops` of a checkpoint. @param val_batches  of one validation
