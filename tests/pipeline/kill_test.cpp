@@ -354,8 +354,12 @@ class Kills : public ::testing::Test {
       return static_cast<std::size_t>(found - table.header.begin());
     };
     int validations = 0;
+    int epochs = 0;
     double step = -1;
     for (const auto& row : table.rows) {
+      if (!row.at(column("train_loss")).empty()) {
+        EXPECT_EQ(row.at(column("epoch")), std::to_string(epochs++));
+      }
       EXPECT_GE(std::stod(row.at(column("step"))), step);
       step = std::stod(row.at(column("step")));
       const std::string& loss = row.at(column("val_loss"));
@@ -363,6 +367,7 @@ class Kills : public ::testing::Test {
       EXPECT_TRUE(std::isfinite(std::stod(loss))) << loss;
       ++validations;
     }
+    EXPECT_EQ(epochs, kEpochs);
     EXPECT_EQ(validations, kEpochs);
     EXPECT_EQ(load_npy(base_ / name / "predictions/test.npy").shape.front(), kTestRows);
   }
