@@ -214,7 +214,9 @@ TEST_F(StoreTest, ARunThatEndedGoesOnFromWhereItsCheckpointWas) {
 TEST_F(StoreTest, RowsOfAMetricsTableAreKeptUpToACheckpoint) {
   const fs::path csv = folder_ / "metrics.csv";
   std::ofstream(csv) << "epoch,step,loss,f1\n0,1,3,\n0,2,,0.5\n0,3,1,1\n0,4,1";
+  const std::string whole = read_file(csv);
   EXPECT_EQ(keep_metrics_rows(csv, 9), 4);  // the torn row is no row
+  EXPECT_EQ(read_file(folder_ / "metrics.csv.before-resume"), whole);
   EXPECT_EQ(keep_metrics_rows(csv, 2), 2);
   EXPECT_EQ(read_file(csv), "epoch,step,loss,f1\n0,1,3,\n0,2,,0.5\n");
   EXPECT_EQ(keep_metrics_rows(csv, 0), 0);

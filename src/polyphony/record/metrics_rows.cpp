@@ -23,7 +23,11 @@ std::int64_t keep_metrics_rows(const std::filesystem::path& path, std::int64_t r
     }
     end = next;
   }
-  if (end != std::string::npos && end + 1 < text.size()) write_file(path, text.substr(0, end + 1));
+  if (end != std::string::npos && end + 1 < text.size()) {
+    std::filesystem::path before = path;
+    write_file(before += ".before-resume", text);
+    write_file(path, text.substr(0, end + 1));
+  }
   return values;
 }
 
