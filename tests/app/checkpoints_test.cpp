@@ -71,7 +71,8 @@ TEST(Checkpoints, AFailedScheduleIsThePrintedErrorAndTheRunGoesOnOnceItIsMended)
   ASSERT_TRUE(fs::exists(saved));
   const std::string last = read_file(folder / "failed/checkpoints/last.ckpt");
   const Finished mended =
-      of_steps("mended", {"+schedule.total_steps=12", "ckpt_path=" + saved.string()});
+      of_steps("mended", {"+schedule.total_steps=12", "ckpt_path=" + saved.string(),
+                          "resume.allow=[schedule.total_steps]"});
   EXPECT_EQ(mended.exit_code, 0) << mended.err;
   EXPECT_EQ(read_file(folder / "failed/checkpoints/last.ckpt"), last);
 }
@@ -91,8 +92,12 @@ TEST(Checkpoints, ARunThatADamagedRecordingEndedGoesOnAsIfItHadBeenWhole) {
   write_file(recording, whole);
   const fs::path saved = folder / "failed/checkpoints/exception.ckpt";
   ASSERT_TRUE(fs::exists(saved)) << failed.err;
-  const Finished mended =
-      train(folder, manifest, "mended", with(small, "ckpt_path=" + saved.string())).run();
+  // Another content of the recording is meant, and has to be said.
+  std::vector<std::string> again = with(small, "ckpt_path=" + saved.string());
+  const Finished refused = train(folder, manifest, "refused", again).run();
+  EXPECT_THAT(refused.err, HasSubstr("resume.allow=[dataset.files]"));
+  again.emplace_back("resume.allow=[dataset.files]");
+  const Finished mended = train(folder, manifest, "mended", again).run();
   ASSERT_EQ(mended.exit_code, 0) << mended.err;
   EXPECT_EQ(read_file(folder / "mended/metrics.csv"), read_file(folder / "straight/metrics.csv"));
   EXPECT_EQ(read_file(folder / "mended/predictions/test.npy"),
