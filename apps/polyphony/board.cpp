@@ -14,6 +14,7 @@
 #include <polyphony/board/entry.h>
 #include <polyphony/record/store_journal.h>
 #include "parts.h"
+#include "whole_number.h"
 
 namespace polyphony::app {
 namespace {
@@ -75,7 +76,7 @@ void add_board_command(CLI::App& app) {
                    "to listen on (127.0.0.1); any other needs the token that is printed")
       ->capture_default_str();
   command->add_option("--port", options->port, "to listen on; 0: any that is free")
-      ->check(CLI::Range(0, 65535));
+      ->transform(whole_number(0, 65535));
   command->add_option("--token", options->token,
                       "what a browser must know (POLYPHONY_BOARD_TOKEN; made where it is needed)");
   command->callback([options] { serve(*options); });

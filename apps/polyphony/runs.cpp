@@ -20,6 +20,7 @@
 #include "runs_import.h"
 #include "runs_plot.h"
 #include "runs_selection.h"
+#include "whole_number.h"
 
 namespace polyphony::app {
 namespace {
@@ -212,8 +213,8 @@ void add_runs_commands(CLI::App& app) {
   add(exporting, {kStore, kChoice, kFormat, kOutput, kFields}, [=] { list(*selection, "csv"); });
   add(showing, {kStore, kChoice, kFormat}, [=] { show(*selection, *ids); });
   add(comparing, {kStore, kChoice, kFormat, kOutput}, [=] { compare(*selection, *ids); });
-  showing->add_option("id", *ids, "the run's number")->expected(1);
-  comparing->add_option("id", *ids, "two or more numbers");
+  showing->add_option("id", *ids, "the run's number")->transform(whole_number(0))->expected(1);
+  comparing->add_option("id", *ids, "two or more numbers")->transform(whole_number(0));
   add_runs_plot(*runs, selection);
   add_runs_changes(*runs, selection);
   add_runs_import(*runs, selection);

@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
+#include "whole_number.h"
 
 namespace polyphony::app {
 namespace {
@@ -178,7 +179,9 @@ void add_runs_changes(CLI::App& runs, const Selection& selection) {
                [=] { tag(*selection, *arguments); });
   add_run_verb(runs, *deleting, selection, {Options::kStore, Options::kChoice},
                [=] { remove(*selection, *arguments); });
-  for (CLI::App* command : {tagging, deleting}) command->add_option("id", arguments->ids, "runs");
+  for (CLI::App* command : {tagging, deleting}) {
+    command->add_option("id", arguments->ids, "runs")->transform(whole_number(0));
+  }
   tagging->add_option("--add", arguments->add, "a tag, repeatable")->expected(1)->take_all();
   tagging->add_option("--remove", arguments->remove, "a tag, repeatable")->expected(1)->take_all();
   deleting->add_flag("--files", arguments->files, "remove the runs' directories too");

@@ -15,6 +15,7 @@
 #include <polyphony/base/terminal.h>
 #include <polyphony/base/text_plot.h>
 #include "runs_selection.h"
+#include "whole_number.h"
 
 namespace polyphony::app {
 namespace {
@@ -122,7 +123,8 @@ void add_runs_plot(CLI::App& runs, const Selection& selection) {
   add_run_verb(runs, *command, selection, {Options::kStore, Options::kChoice},
                [=] { plot(*selection, *arguments); });
   command->add_option("metric", arguments->metric, "the metric")->required();
-  command->add_option("id", arguments->ids, "runs (the newest 8 that have it where absent)");
+  command->add_option("id", arguments->ids, "runs (the newest 8 that have it where absent)")
+      ->transform(whole_number(0));
   command->add_option("-x,--x", arguments->x, "step, epoch or time")
       ->check(CLI::IsMember({"step", "epoch", "time"}));
   command->add_option("--smooth", arguments->smoothing, "exponential smoothing, 0 (none) to 0.999")
@@ -133,9 +135,9 @@ void add_runs_plot(CLI::App& runs, const Selection& selection) {
                    "braille or ascii (auto: what the terminal can show)")
       ->check(CLI::IsMember({"auto", "braille", "ascii"}));
   command->add_option("--width", arguments->width, "columns (those of the terminal)")
-      ->check(CLI::Range(40, 1000));
+      ->transform(whole_number(40, 1000));
   command->add_option("--height", arguments->height, "lines of the plot")
-      ->check(CLI::Range(4, 200));
+      ->transform(whole_number(4, 200));
 }
 
 }  // namespace polyphony::app

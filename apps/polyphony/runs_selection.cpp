@@ -10,6 +10,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/record/store_journal.h>
+#include "whole_number.h"
 
 namespace polyphony::app {
 
@@ -75,7 +76,7 @@ void add_choice(CLI::App& command, const Selection& selection) {
       .add_option_function<std::int64_t>(
           "--limit", [selection](std::int64_t given) { take(selection->limit, given, "--limit"); },
           "at most so many")
-      ->check(CLI::PositiveNumber);
+      ->transform(whole_number(1));
 }
 
 void add_options(CLI::App& command, const Selection& selection, Options options) {

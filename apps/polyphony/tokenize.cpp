@@ -11,6 +11,7 @@
 #include <polyphony/base/table.h>
 #include <polyphony/hub/snapshot.h>
 #include <polyphony/text/tokenizer.h>
+#include "whole_number.h"
 
 namespace polyphony::app {
 namespace {
@@ -54,7 +55,8 @@ void add_tokenize_command(CLI::App& app) {
   auto arguments = std::make_shared<TokenizeArguments>();
   command->add_option("--tokenizer", arguments->tokenizer, "a folder, or a name on the hub")
       ->required();
-  command->add_option("--length", arguments->length, "cut and pad to so many tokens");
+  command->add_option("--length", arguments->length, "cut and pad to so many tokens")
+      ->transform(whole_number(1));
   command->add_option("text", arguments->texts, "texts")->required();
   command->callback([arguments] { tokenize(*arguments); });
 }

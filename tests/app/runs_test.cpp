@@ -204,6 +204,18 @@ TEST_F(RunsVerb, OptionsThatAVerbCannotHonourAreRefused) {
               testing::AllOf(HasSubstr("runs import: --where"), HasSubstr("--help")));
 }
 
+TEST_F(RunsVerb, NumbersAreDecimal) {
+  EXPECT_THAT(runs({"show", "002"}).out, testing::StartsWith("run        2 "));
+  for (const char* number : {"0x2", "2.0", "-1", "1e1", "+2", "99999999999999999999"}) {
+    const Finished ended = runs({"delete", number, "--yes"});
+    EXPECT_EQ(ended.exit_code, 2) << number << ended.out;
+    EXPECT_THAT(ended.err, HasSubstr(number));
+  }
+  EXPECT_EQ(runs({"--limit", "010"}).exit_code, 0);
+  EXPECT_EQ(runs({"--limit", "0x10"}).exit_code, 2);
+  EXPECT_EQ(store_.runs().size(), 3U);
+}
+
 TEST_F(RunsVerb, ChoosingNothingIsToldAndByNumberAnError) {
   for (const char* verb : {"delete", "tag", "show", "compare"}) {
     std::vector<std::string> words = {verb};

@@ -6,6 +6,7 @@
 #include <ATen/Context.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/sub.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <scratch.h>
 
@@ -167,6 +168,46 @@ TEST(Checkpoint, ResumingFromADamagedFileIsAnErrorThatNamesIt) {
     if (error != "no error") {
       EXPECT_THAT(error, HasSubstr("damaged.ckpt")) << at;
     }
+  }
+}
+
+TEST(Checkpoint, OneWithImpossibleNumbersIsAnErrorThatNamesThem) {
+  const fs::path path = scratch_directory() / "whole.ckpt";
+  const fs::path changed = scratch_directory() / "changed.ckpt";
+  fit(path);
+  const auto error_of = [&](const std::vector<std::string>& keys, tensor::Value number) {
+    tensor::Value checkpoint = tensor::load_archive(path);
+    const auto set = [&](const auto& self, const tensor::Value& at, std::size_t depth) {
+      if (depth == keys.size()) return number;
+      tensor::Value copy = tensor::Value::dict();
+      for (const auto& [key, value] : at.entries()) {
+        copy.set(key, key.as_string() == keys[depth] ? self(self, value, depth + 1) : value);
+      }
+      return copy;
+    };
+    tensor::save_archive(changed, set(set, checkpoint, 0));
+    try {
+      fit({}, changed);
+    } catch (const DataError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(error_of({"polyphony", "ranks"}, tensor::Value::list()), HasSubstr("ranks is empty"));
+  for (const auto& [section, key, number] :
+       std::vector<std::tuple<const char*, const char*, std::int64_t>>{
+           {"position", "batch", -3},
+           {"position", "point", 99},
+           {"dealing", "world", 0},
+           {"dealing", "batch_size", 0},
+           {"epoch", "world", 0},
+           {"epoch", "batch_size", -1},
+           {"epoch", "taken", -5},
+           {"epoch", "end", 1'000'000'000},
+           {"epoch", "dealt", 100},
+           {"threads", "kernels", 0}}) {
+    EXPECT_THAT(error_of({"polyphony", section, key}, tensor::Value(number)),
+                AllOf(HasSubstr(changed.string()), HasSubstr(fmt::format("{}.{}", section, key))));
   }
 }
 

@@ -66,13 +66,39 @@ Value ModelCheckpoint::state_dict() const {
   return state;
 }
 
-void ModelCheckpoint::on_load_checkpoint(train::Trainer& trainer, const Value&) {
+namespace {
+
+/// Told where the checkpoint has rankings, and none by this one's monitor and mode.
+void tell_new_ranking(const Value& checkpoint, const std::string& key) {
+  const Value* states = checkpoint.find("callbacks");
+  if (states == nullptr || states->find(key) != nullptr) return;
+  for (const auto& [other, state] : states->entries()) {
+    if (!other.as_string().starts_with("ModelCheckpoint{")) continue;
+    fmt::print(
+        "checkpoints are ranked anew: the best by another monitor, mode or interval stay where "
+        "they are ({} in place of {})\n",
+        key, other.as_string());
+    return;
+  }
+}
+
+bool is_last(const fs::path& file) {
+  const std::string stem = file.stem();
+  return stem == "last" || stem.starts_with("last-v");
+}
+
+}  // namespace
+
+void ModelCheckpoint::on_load_checkpoint(train::Trainer& trainer, const Value& checkpoint) {
   lock(trainer);
   std::error_code error;
   resumed_from_ = fs::canonical(trainer.resumed_from(), error);
   const fs::path below = resumed_from_.lexically_relative(directory_);
   const bool mine = !below.empty() && *below.begin() != "..";
   in_place_ = !trainer.strategy().broadcast(mine ? "in place" : "").empty();
+  if (trainer.is_global_zero()) tell_new_ranking(checkpoint, state_key());
+  // Known without a state, too: that of another monitor is none of this callback's.
+  if (in_place_ && is_last(resumed_from_)) now_.last_path = resumed_from_.string();
   // It does not list itself.
   if (in_place_ && trainer.is_global_zero()) {
     files_.add(resumed_from_, file_fingerprint(resumed_from_));

@@ -7,6 +7,7 @@
 #include <polyphony/tensor/safetensors.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/last_step.h>
+#include <polyphony/train/resume_check.h>
 #include <polyphony/train/resume_ranks.h>
 #include <polyphony/train/resume_rates.h>
 
@@ -185,6 +186,7 @@ at::Tensor restore_training_state(Trainer& trainer, const Value& checkpoint, con
                 restore_rates(trainer, optimizers.front(), schedule, trainer.total_steps()));
     return {};
   }
+  check_exact_state(*exact, path);
   restore_threads(exact->find("threads"));
   trainer.progress() = progress_at(exact->at("position"));
   if (const Value* loss = exact->find("loss")) trainer.add_loss(loss->as_float());

@@ -152,10 +152,12 @@ void LastStep::save() {
   }
   rewind();
   const fs::path path = write(dump_checkpoint(trainer_, Contents::kEverything, this));
-  fmt::print(stderr,
-             "saved: everything up to step {}, the last completed one, in {}\n"
-             "  once the cause is mended, go on from there: give the same command with {}={}\n",
-             progress_.global_step, path.string(), trainer_.resume_key(), path.string());
+  fmt::print(
+      stderr,
+      "saved: everything up to step {}, the last completed one, in {}\n"
+      "  once the cause is mended, go on from there: give the same command with {}={}\n"
+      "  (what was mended in the data or the options is refused until resume.allow names it)\n",
+      progress_.global_step, path.string(), trainer_.resume_key(), path.string());
   if (trainer_.strategy().world_size() > 1) {
     fmt::print(stderr,
                "  the other processes could not be asked: their random generators and what they "
