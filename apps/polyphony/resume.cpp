@@ -14,8 +14,10 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/config/override.h>
 #include <polyphony/config/scalars.h>
 #include <polyphony/job/earlier_run.h>
+#include <polyphony/job/settings.h>
 #include <polyphony/record/store.h>
 #include "experiment.h"
 
@@ -191,6 +193,27 @@ void enter_directory_of(const config::Composition& composition) {
   }
 }
 
+/// What a resumed run keeps for the next time: all but its permissions, which hold for this once.
+config::Composition kept(config::Composition composition, const fs::path& folder,
+                         const std::vector<std::string>& overrides) {
+  const config::Composition before = job::read_composition(folder);
+  const Node* allowed = before.config.find("resume");
+  if (allowed != nullptr) {
+    composition.config.set("resume", *allowed);
+  } else {
+    composition.config.erase("resume");
+  }
+  composition.task_overrides = before.task_overrides;
+  for (const config::Override& change : config::parse_overrides(overrides)) {
+    if (change.key == "resume" || change.key.starts_with("resume.")) continue;
+    composition.task_overrides.push_back(change.text);
+  }
+  if (Node* known = composition.hydra.find("overrides")) {
+    known->set("task", job::list_of(composition.task_overrides));
+  }
+  return composition;
+}
+
 int resume(const ResumeArguments& arguments, const std::string& command_line) {
   const EarlierRun run = locate(arguments);
   config::Composition composition = job::compose_earlier(run.directory, arguments.overrides);
@@ -206,8 +229,9 @@ int resume(const ResumeArguments& arguments, const std::string& command_line) {
       continuation.finished = row->state == record::State::kFinished;
     }
     if (continuation.changed) {
-      continuation.accepted = [composition, folder = run.directory / ".hydra"] {
-        job::save_composition(composition, folder);
+      continuation.accepted = [composition, folder = run.directory / ".hydra",
+                               overrides = arguments.overrides] {
+        job::save_composition(kept(composition, folder, overrides), folder);
       };
     }
   }

@@ -210,7 +210,7 @@ TEST(ResumeVerb, AStoppedRunGoesOnInItsDirectoryAsOneNeverStopped) {
   again.environment["POLYPHONY_STORE"] = folder / "logs/polyphony.db";
   const Finished resumed = again.run();
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_THAT(resumed.out, HasSubstr("interrupted.ckpt"));
+  EXPECT_THAT(resumed.out, HasSubstr(" goes on from "));  // last.ckpt, where it has as many steps
   EXPECT_FALSE(fs::exists(folder / "run-1"));
   EXPECT_GT(read_csv(folder / "run/metrics.csv").rows.size(), before);
   expect_every_step_once(folder / "run", 300);
@@ -239,6 +239,47 @@ TEST(ResumeVerb, AKilledRunGoesOnByLastAndByNumber) {
       folder, {"resume", (folder / "run/checkpoints/last.ckpt").string(), "trainer.max_epochs=41"});
   EXPECT_EQ(more.exit_code, 0) << more.err;
   expect_every_step_once(folder / "run", 82);
+}
+
+TEST(ResumeVerb, FromAnEarlierCheckpointTheLaterOnesAreTakenBack) {
+  const fs::path folder = fresh("branch");
+  write_tones(folder);
+  ASSERT_EQ(
+      run_program(folder, run_of(folder, {"epochs=3", "callbacks.model_checkpoint.save_top_k=-1",
+                                          "callbacks.model_checkpoint.filename='epoch={epoch}'"}))
+          .exit_code,
+      0);
+  const fs::path files = folder / "run/checkpoints";
+  ASSERT_TRUE(fs::exists(files / "epoch=0.ckpt"));
+  const std::string old = read_file(files / "last.ckpt");
+  write_file(files / "last.ckpt.before-resume", "taken");
+  fs::create_symlink("epoch=2.ckpt", files / "link.ckpt");
+  const Finished branch =
+      run_program(folder, {"resume", (files / "epoch=0.ckpt").string(), "trainer.max_epochs=2",
+                           "seed=5", "resume.allow=[seed]"});
+  ASSERT_EQ(branch.exit_code, 0) << branch.err;
+  EXPECT_THAT(branch.out, HasSubstr("later checkpoints are now NAME.before-resume: "));
+  EXPECT_EQ(read_file(files / "last.ckpt.before-resume"), "taken");
+  EXPECT_EQ(read_file(files / "last.ckpt.before-resume-1"), old);
+  EXPECT_TRUE(fs::exists(files / "epoch=2.ckpt.before-resume"));
+  EXPECT_TRUE(fs::is_symlink(files / "link.ckpt"));
+  EXPECT_FALSE(fs::exists(files / "last-v1.ckpt"));
+  // The permission held for that once; the change itself is kept.
+  for (const char* name : {"config.yaml", "overrides.yaml", "hydra.yaml"}) {
+    const std::string text = read_file(folder / "run/.hydra" / name);
+    EXPECT_THAT(text, Not(HasSubstr("resume.allow"))) << name;
+  }
+  EXPECT_THAT(read_file(folder / "run/.hydra/overrides.yaml"), HasSubstr("seed=5"));
+  const Finished refused = run_program(folder, {"resume", "run", "trainer.max_epochs=3", "seed=6"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("seed: 6 instead of 5"));
+  // The run is the new branch; of equals last.ckpt is meant, though another is newer.
+  fs::last_write_time(files / "epoch=1.ckpt",
+                      fs::last_write_time(files / "last.ckpt") + std::chrono::hours(1));
+  const Finished more = run_program(folder, {"resume", "run", "trainer.max_epochs=3"});
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_THAT(more.out, HasSubstr("last.ckpt: step 6,"));
+  expect_every_step_once(folder / "run", 9);
 }
 
 TEST(ResumeVerb, ARefusedChangeLeavesTheRunAsItWas) {

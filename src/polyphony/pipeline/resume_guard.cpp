@@ -282,6 +282,7 @@ void ResumeGuard::on_load_checkpoint(train::Trainer& trainer, const Value& check
     refuse_other_shapes(trainer, checkpoint, {});
     if (trainer.is_global_zero()) {
       if (accepted_) accepted_();
+      if (then_) then_();
       fmt::print(
           "resumed: the checkpoint does not say what it was trained with (another program or an "
           "earlier version wrote it): whether the configuration and the data are the same is not "
@@ -321,6 +322,7 @@ void ResumeGuard::on_load_checkpoint(train::Trainer& trainer, const Value& check
   refuse(refused);
   if (!trainer.is_global_zero()) return;
   if (accepted_) accepted_();
+  if (then_) then_();
   for (const std::string& line : told) fmt::print("resumed: {}\n", line);
 }
 

@@ -45,6 +45,9 @@ class ResumeGuard : public train::Callback {
   /// and model is left to that. @throws ConfigError
   void check_options(const tensor::Value& checkpoint) const;
 
+  /// What is done in process 0 once a checkpoint is accepted.
+  void when_accepted(std::function<void()> then) { then_ = std::move(then); }
+
   std::string name() const override { return "ResumeGuard"; }
   void on_save_checkpoint(train::Trainer& trainer, tensor::Value& checkpoint) override;
   void on_load_checkpoint(train::Trainer& trainer, const tensor::Value& checkpoint) override;
@@ -69,6 +72,7 @@ class ResumeGuard : public train::Callback {
 
   Facts facts_;
   std::function<void()> accepted_;
+  std::function<void()> then_;
   std::vector<config::FieldDoc> docs_;
   ResumeOptions options_;
   std::set<std::string> keys_;                         ///< everything that may be named

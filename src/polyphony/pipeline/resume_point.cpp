@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -125,6 +126,12 @@ bool is_special(const fs::path& path) {
          name.starts_with("last");
 }
 
+/// Of equals the run's last.ckpt is meant, then the newest last-vN.ckpt.
+int preference(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name == "last.ckpt" ? 2 : name.starts_with("last-v") ? 1 : 0;
+}
+
 Reached furthest(const fs::path& run, const config::Node& config) {
   std::optional<Reached> best;
   bool newest_seen = false;
@@ -134,7 +141,9 @@ Reached furthest(const fs::path& run, const config::Node& config) {
       const std::optional<Reached> reached = read(candidate, run);
       if (!reached) continue;
       newest_seen = newest_seen || !is_special(candidate.path);
-      const auto order = [](const Reached& r) { return std::pair(r.steps, r.batches); };
+      const auto order = [](const Reached& r) {
+        return std::tuple(r.steps, r.batches, preference(r.path));
+      };
       if (!best || order(*reached) > order(*best)) best = reached;
     } catch (const Error& error) {
       fmt::print(stderr, "warning: left out: {}\n", error.what());
@@ -144,6 +153,61 @@ Reached furthest(const fs::path& run, const config::Node& config) {
   throw DataError(fmt::format("{}: no checkpoint to go on from", run.string()),
                   "begin anew with the command in .hydra/overrides.yaml, or name a checkpoint: "
                   "polyphony resume FILE.ckpt");
+}
+
+/// The directory of the run that wrote a checkpoint; empty where it does not say.
+std::string writer_of(const Reached& reached) {
+  const Value* record = reached.run.find("polyphony_run");
+  const Value* directory = record == nullptr ? nullptr : record->find("directory");
+  return directory == nullptr ? std::string() : directory->as_string();
+}
+
+/// The run's own checkpoints that have more steps than the one that it goes on from. Links, and
+/// files that it did not write, are none of them.
+std::vector<fs::path> later_than(const Reached& from, const fs::path& run,
+                                 const config::Node& config) {
+  std::vector<fs::path> later;
+  for (const Candidate& candidate : candidates(run, config)) {
+    if (!fs::is_regular_file(fs::symlink_status(candidate.path))) continue;
+    try {
+      const std::optional<Reached> reached = read(candidate, run);
+      if (!reached || reached->steps <= from.steps) continue;
+      const std::string writer = writer_of(*reached);
+      // A run that was moved has the name in its checkpoints that it had.
+      if (writer.empty() || (writer != run.string() && writer != writer_of(from))) continue;
+      later.push_back(candidate.path);
+    } catch (const Error& error) {
+      fmt::print(stderr, "warning: left as it is: {}\n", error.what());
+    }
+  }
+  return later;
+}
+
+/// Renames a file to NAME.before-resume; a name that is taken gets -1, -2 …
+void set_aside(const fs::path& path) {
+  const std::string name = path.string() + ".before-resume";
+  fs::path free = name;
+  for (int i = 1; fs::exists(fs::symlink_status(free)); ++i) free = fmt::format("{}-{}", name, i);
+  std::error_code error;
+  fs::rename(path, free, error);
+  if (error) {
+    throw DataError(fmt::format("{}: cannot be renamed to {}: {}", path.string(),
+                                free.filename().string(), error.message()),
+                    "make the directory writable, and give the command again");
+  }
+}
+
+/// Takes checkpoints back, so that their names are free for what is trained now.
+void take_back(const std::vector<fs::path>& later) {
+  std::vector<std::string> names;
+  for (const fs::path& path : later) {
+    const fs::path twin = fs::path(path).replace_extension(".safetensors");
+    if (fs::is_regular_file(fs::symlink_status(twin))) set_aside(twin);
+    set_aside(path);
+    names.push_back(path.filename().string());
+  }
+  if (names.empty()) return;
+  fmt::print("resumed: later checkpoints are now NAME.before-resume: {}\n", fmt::join(names, ", "));
 }
 
 void refuse_finished(const Request& request, const Reached& reached,
@@ -182,8 +246,8 @@ void tell(train::Strategy& strategy, const Error& error) {
 }  // namespace
 
 std::optional<ResumePoint> resume_point(const Request& request, const config::Node& config,
-                                        const train::TrainerOptions& trainer,
-                                        const ResumeGuard& guard, train::Strategy& strategy) {
+                                        const train::TrainerOptions& trainer, ResumeGuard& guard,
+                                        train::Strategy& strategy) {
   if (!request.continuation.wanted) return std::nullopt;
   std::string said;
   if (strategy.is_global_zero()) {
@@ -201,6 +265,10 @@ std::optional<ResumePoint> resume_point(const Request& request, const config::No
       }
       refuse_finished(request, *reached, trainer);
       guard.check_options(reached->run);
+      if (!named.empty()) {
+        guard.when_accepted(
+            [later = later_than(*reached, request.output_dir, config)] { take_back(later); });
+      }
       fmt::print("resumed: {} goes on from {}: step {}, whole epochs: {}\n",
                  request.output_dir.string(), reached->path.string(), reached->steps,
                  reached->epochs);

@@ -21,11 +21,13 @@ struct ResumePoint {
 /// The checkpoint that the run of `request.continuation` goes on from: the one that was named, or
 /// of those in its folders that are whole the one with most steps, the newest of several. Every
 /// process calls it; rank 0 looks, and says which. nullopt where nothing is to go on.
+/// Once the guard accepts one that was named, the run's later ones are renamed to
+/// NAME.before-resume.
 /// @param config  resolved: its callbacks and training arguments name more folders
 /// @throws DataError where there is none; UsageError where the run has ended, and nothing is left
 /// to train; ConfigError where the guard refuses its options: nothing of the run is touched then
 std::optional<ResumePoint> resume_point(const Request& request, const config::Node& config,
-                                        const train::TrainerOptions& trainer,
-                                        const ResumeGuard& guard, train::Strategy& strategy);
+                                        const train::TrainerOptions& trainer, ResumeGuard& guard,
+                                        train::Strategy& strategy);
 
 }  // namespace polyphony::pipeline
