@@ -11,15 +11,9 @@ find_package(Protobuf REQUIRED)
 find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(GTest REQUIRED)
-find_package(Torch REQUIRED)
-# at::parallel_for is compiled into our own files, and without OpenMP's flag it is a plain loop.
-find_package(OpenMP REQUIRED COMPONENTS CXX)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
 pkg_check_modules(KISSFFT REQUIRED IMPORTED_TARGET kissfft-float)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
-find_library(GLOO_LIBRARY gloo REQUIRED)
 # Debian's bundle of d3, which the dashboard's page draws with.
 find_file(D3_SCRIPT d3.min.js PATHS /usr/share/nodejs/d3/dist NO_DEFAULT_PATH REQUIRED)
-# The one that LibTorch itself links; only its headers come on top.
-find_library(DNNL_LIBRARY dnnl REQUIRED)

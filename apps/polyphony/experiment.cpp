@@ -1,6 +1,7 @@
 #include "experiment.h"
 
 #include <array>
+#include <cstdio>
 #include <filesystem>
 #include <string>
 
@@ -111,6 +112,13 @@ int list_classes(const std::string& name) {
   request.verb = "list";
   request.name = name;
   return call_tensor_part(request);
+}
+
+void print_libtorch() {
+  Request request;
+  request.verb = "version";
+  std::fflush(stdout);
+  call_tensor_part(request);
 }
 
 }  // namespace polyphony::app

@@ -35,5 +35,7 @@ int call_tensor_part(const pipeline::Request& request);
 
 /// `polyphony list`. @return the exit code
 int list_classes(const std::string& name);
+/// Prints what tensors are computed with: LibTorch, its folder, oneDNN, BLAS, threads, devices.
+void print_libtorch();
 
 }  // namespace polyphony::app

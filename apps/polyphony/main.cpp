@@ -34,6 +34,13 @@ std::string joined(const Words& words) {
   return line;
 }
 
+/// The first line names this program, the others what it computes with.
+void print_version() {
+  fmt::print("polyphony {}\n", POLYPHONY_VERSION);
+  polyphony::app::print_libtorch();
+  throw CLI::Success();
+}
+
 void add_list(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "list", "print every class that a configuration can name, with its options");
@@ -49,7 +56,8 @@ void add_list(CLI::App& app) {
 /// Everything but the experiment verbs, whose words Hydra's rules read; they stand here for --help.
 void add_commands(CLI::App& app, const std::string& command_line) {
   app.require_subcommand(1);
-  app.set_version_flag("--version", POLYPHONY_VERSION);
+  app.add_flag_callback("--version", print_version,
+                        "print this program's version, LibTorch's and what it computes with");
   for (const polyphony::app::ExperimentVerb& verb : polyphony::app::experiment_verbs()) {
     app.add_subcommand(std::string(verb.name), std::string(verb.doc));
   }

@@ -51,6 +51,15 @@ class CommandLine : public testing::Test {
   fs::path cwd_;
 };
 
+TEST_F(CommandLine, TellsVersionsAndWhatItComputesWith) {
+  const Finished got = run({"--version"});
+  EXPECT_EQ(got.exit_code, 0) << got.err;
+  EXPECT_THAT(got.out, testing::StartsWith("polyphony "));
+  for (const char* name : {"LibTorch", "oneDNN", "BLAS", "OpenMP", "compute", "devices"}) {
+    EXPECT_THAT(got.out, testing::ContainsRegex(std::string("\n") + name + " +[^ \n]"));
+  }
+}
+
 TEST_F(CommandLine, ShowsAVerbsFlagsGroupsAndConfiguration) {
   const Finished got = run({"train", "--help"});
   EXPECT_EQ(got.exit_code, 0) << got.err;

@@ -7,7 +7,6 @@
 #include <functional>
 #include <string>
 
-#include <ATen/autocast_mode.h>
 #include <gmock/gmock.h>
 #include <torch/types.h>
 #include <nlohmann/json.hpp>
@@ -17,6 +16,7 @@
 #include <polyphony/config/instantiate.h>
 #include <polyphony/models/pretrained_encoder.h>
 #include <polyphony/models/pretrained_folder.h>
+#include <polyphony/tensor/autocast.h>
 #include <polyphony/tensor/seed.h>
 
 #include "scratch.h"
@@ -443,9 +443,9 @@ TEST(SequenceClassifier, Bfloat16IsNearFloat32AndTrains) {
     model.eval();
     const data::Batch batch = folder == kHubert ? audio_batch() : ids_batch();
     const at::Tensor exact = model.forward(batch);
-    at::autocast::set_cpu_enabled(true);
+    tensor::enable_autocast(true);
     const at::Tensor rough = model.forward(batch);
-    at::autocast::set_cpu_enabled(false);
+    tensor::enable_autocast(false);
     EXPECT_EQ(rough.scalar_type(), at::kFloat);
     EXPECT_FALSE(same(rough, exact));
     EXPECT_LT((rough - exact).abs().max().item<double>(), 0.1) << folder;

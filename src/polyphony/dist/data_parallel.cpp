@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/flatten.h>
@@ -18,10 +19,15 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
+#include <polyphony/dist/engine.h>
+
 namespace polyphony::dist {
 namespace {
 
 using torch::autograd::variable_list;
+/// LibTorch counts its nodes' owners by std::shared_ptr, and in 2.15 by c10::intrusive_ptr.
+using AccumulatorPtr =
+    decltype(torch::autograd::impl::grad_accumulator(std::declval<const at::Tensor&>()));
 
 /// Averages a piece of the gradients.
 class Average : public c10d::CommHookInterface {
@@ -100,7 +106,7 @@ struct DistributedDataParallel::Impl {
   std::vector<std::string> names;
   std::shared_ptr<std::vector<char>> marks;
   /// They live as long as the parameters' accumulators, which autograd itself holds weakly.
-  std::vector<std::shared_ptr<torch::autograd::Node>> accumulators;
+  std::vector<AccumulatorPtr> accumulators;
   std::unique_ptr<c10d::Reducer> reducer;
 
   void open_reducer(const NamedTensors& parameters);
@@ -123,17 +129,15 @@ void DistributedDataParallel::Impl::open_reducer(const NamedTensors& parameters)
   }
   watch_gradients(trained);
   constexpr double kMegabyte = 1024 * 1024;
-  const auto cap = static_cast<std::size_t>(options.bucket_cap_mb * kMegabyte);
-  const std::size_t first = std::min<std::size_t>(c10d::kDefaultFirstBucketBytes, cap);
-  const std::vector<bool> sparse(trained.size(), false);
-  auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(trained, {first, cap}, sparse);
-  // Gradients come about in the reverse order of the parameters.
-  std::reverse(buckets.begin(), buckets.end());
-  std::reverse(limits.begin(), limits.end());
-  reducer = std::make_unique<c10d::Reducer>(
-      trained, buckets, limits, group.engine(), sparse, static_cast<std::int64_t>(cap),
-      options.find_unused_parameters, options.gradient_as_bucket_view, names_by_index,
-      static_cast<std::int64_t>(first));
+  ReducerOptions parts;
+  parts.bucket_bytes = static_cast<std::size_t>(options.bucket_cap_mb * kMegabyte);
+  parts.first_bucket_bytes =
+      std::min<std::size_t>(c10d::kDefaultFirstBucketBytes, parts.bucket_bytes);
+  parts.find_unused_parameters = options.find_unused_parameters;
+  parts.gradient_as_bucket_view = options.gradient_as_bucket_view;
+  parts.parameters = std::move(trained);
+  parts.names = std::move(names_by_index);
+  reducer = make_reducer(parts, group.engine());
   reducer->register_comm_hook(std::make_unique<Average>(group));
 }
 

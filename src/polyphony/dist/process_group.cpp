@@ -18,9 +18,11 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <polyphony/dist/engine.h>
 #include <polyphony/dist/peer_watch.h>
 #include <polyphony/record/host.h>
 
@@ -152,7 +154,7 @@ c10::intrusive_ptr<c10d::ProcessGroup> open_engine(const c10::intrusive_ptr<c10d
   options->devices.push_back(interface != nullptr ? Gloo::createDeviceForInterface(interface)
                                                   : Gloo::createDeviceForHostname(address));
   options->threads = 2;
-  return c10::make_intrusive<Gloo>(store, world.rank, world.size, options);
+  return group_over(store, c10::make_intrusive<Gloo>(store, world.rank, world.size, options));
 }
 
 std::unique_ptr<PeerWatch> open_watch(c10d::Store& store, PeerWatch::Options options,

@@ -2,11 +2,11 @@
 
 #include <memory>
 
-#include <ATen/autocast_mode.h>
 #include <torch/nn.h>
 
 #include <polyphony/nn/dropout.h>
 #include <polyphony/nn/product.h>
+#include <polyphony/tensor/autocast.h>
 
 namespace polyphony::models {
 namespace {
@@ -16,9 +16,7 @@ torch::nn::Conv1d projection(std::int64_t from, std::int64_t to) {
 }
 
 /// bfloat16 where torch.autocast is on, for the products of many rows.
-at::ScalarType product_type() {
-  return at::autocast::is_cpu_enabled() ? at::kBFloat16 : at::kFloat;
-}
+at::ScalarType product_type() { return tensor::autocast_enabled() ? at::kBFloat16 : at::kFloat; }
 
 void describe_rate(config::Fields& f, const char* name, double& rate, const char* doc) {
   f(name, rate, doc);

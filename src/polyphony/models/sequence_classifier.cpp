@@ -1,6 +1,5 @@
 #include <polyphony/models/sequence_classifier.h>
 
-#include <ATen/autocast_mode.h>
 #include <fmt/format.h>
 #include <torch/nn.h>
 
@@ -9,6 +8,7 @@
 #include <polyphony/config/registry.h>
 #include <polyphony/models/pretrained_folder.h>
 #include <polyphony/models/speech_network.h>
+#include <polyphony/tensor/autocast.h>
 
 namespace polyphony::models {
 namespace fs = std::filesystem;
@@ -139,7 +139,7 @@ Classified SequenceClassifier::classify(const EncoderInput& input, const EncodeO
 at::Tensor SequenceClassifier::forward(const data::Batch& batch) {
   EncodeOptions options;
   options.padding = Padding::kTrim;
-  if (at::autocast::is_cpu_enabled()) options.type = at::kBFloat16;
+  if (tensor::autocast_enabled()) options.type = at::kBFloat16;
   // Autocast of LibTorch 1.13.1 fails at layer norms: the layers choose for themselves.
   const c10::impl::ExcludeDispatchKeyGuard chosen(c10::DispatchKey::AutocastCPU);
   return classify(encoder_input(batch, config_), options).logits;

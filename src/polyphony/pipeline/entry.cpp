@@ -15,6 +15,7 @@
 #include <polyphony/pipeline/options.h>
 #include <polyphony/pipeline/unimodal.h>
 #include <polyphony/pipeline/vote.h>
+#include <polyphony/tensor/libtorch.h>
 
 namespace polyphony::pipeline {
 namespace {
@@ -38,6 +39,10 @@ void print_schema(const std::string& name) {
   fmt::print("{}\n", config::class_schema(*target.entry));
 }
 
+void print_version() {
+  for (const auto& [name, value] : tensor::libtorch_facts()) fmt::print("{:<9} {}\n", name, value);
+}
+
 int print_targets(const config::Node& config) {
   const config::TargetReport report = config::report_targets(config);
   fmt::print("{}", report.text);
@@ -55,6 +60,8 @@ extern "C" int polyphony_pipeline_entry(const polyphony::pipeline::Request& requ
     fmt::print("{}", polyphony::config::catalogue(request.name));
   } else if (request.verb == "schema") {
     print_schema(request.name);
+  } else if (request.verb == "version") {
+    print_version();
   } else if (request.verb == "targets") {
     return print_targets(request.config.config);
   } else if (request.verb == "vote") {

@@ -21,8 +21,9 @@ struct Continuation {
 
 /// What the program asks of the tensor part, which it opens only for verbs that need LibTorch.
 struct Request {
-  std::string verb;  ///< "run", "train", "test", "predict", "vote", "list", "schema", "targets"
-  config::Composition config;        ///< empty for "list" and "schema"
+  /// "run", "train", "test", "predict", "vote", "list", "schema", "targets", "version"
+  std::string verb;
+  config::Composition config;        ///< empty for "list", "schema" and "version"
   std::filesystem::path output_dir;  ///< the run's directory, made by job::run_app
   std::string name;                  ///< class or kind for "list" and "schema"; may be empty
   std::string command_line;          ///< as typed, for the record

@@ -69,10 +69,11 @@ void set_up_compute(int threads, Determinism determinism) {
 }
 
 bool resume_threads(const Threads& threads) {
+  if (!measured) return false;
   const Threads before = current_threads();
-  if (!measured || (before.kernels == threads.kernels && before.blas == threads.blas)) return false;
   set_threads(threads);
-  return true;
+  const Threads now = current_threads();  // a BLAS without threads of its own has LibTorch's
+  return now.kernels != before.kernels || now.blas != before.blas;
 }
 
 std::string describe_compute() {

@@ -127,7 +127,7 @@ Threads measure_threads(int most) {
     chosen.blas = blas[first_nearly_least(seconds)];
   }
   set_threads(chosen);
-  return chosen;
+  return current_threads();  // a BLAS without threads of its own has LibTorch's
 }
 
 }  // namespace polyphony::tensor

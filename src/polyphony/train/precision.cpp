@@ -3,20 +3,20 @@
 #include <ATen/autocast_mode.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/tensor/autocast.h>
 
 namespace polyphony::train {
 
 Autocast::Autocast(Precision precision) : on_(precision != Precision::k32) {
   if (!on_) return;
-  at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
-  at::autocast::set_cpu_enabled(true);
+  tensor::enable_autocast(true);
   at::autocast::increment_nesting();
 }
 
 Autocast::~Autocast() {
   if (!on_) return;
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-  at::autocast::set_cpu_enabled(false);
+  tensor::enable_autocast(false);
 }
 
 void check_precision(Precision precision) {
