@@ -167,8 +167,8 @@ void StopSignals::forget() {
 }
 
 void StopSignals::until_exit() {
-  static const StopSignals* const kept = new StopSignals;
-  static_cast<void>(kept);
+  static const StopSignals* const kKept = new StopSignals;
+  static_cast<void>(kKept);
 }
 
 int StopSignals::requested() { return heard.strongest.load(std::memory_order_relaxed); }

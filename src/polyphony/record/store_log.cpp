@@ -13,7 +13,7 @@
 namespace polyphony::record {
 namespace fs = std::filesystem;
 
-StoreLog::StoreLog(fs::path store, RunInfo info, StoreLogOptions options)
+StoreLog::StoreLog(const fs::path& store, RunInfo info, StoreLogOptions options)
     : path_(fs::absolute(store)),
       info_(std::move(info)),
       options_(std::move(options)),

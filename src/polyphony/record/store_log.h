@@ -35,7 +35,7 @@ struct StoreLogOptions {
 class StoreLog : public Sink {
  public:
   /// Begins the run's row. @param info  gets a uid where it has none
-  StoreLog(std::filesystem::path store, RunInfo info, StoreLogOptions options = {});
+  StoreLog(const std::filesystem::path& store, RunInfo info, StoreLogOptions options = {});
   ~StoreLog() override;
   std::string name() const override { return "the run store"; }
   void log(const Row& row) override;
