@@ -79,6 +79,23 @@ TEST(Distributed, ProcessesOfALauncherShareTheFirstOnesDirectory) {
   EXPECT_EQ(runs_of(folder).size(), 1U);
 }
 
+TEST(Distributed, ALaunchersProcessesThatMayNotResumeEndWithTheCodeOfTheFirst) {
+  const fs::path folder = fresh("finished");
+  ASSERT_EQ(
+      run_program(folder, small(write_tones(folder), {"trainer.devices=2", "epochs=1"})).exit_code,
+      0);
+  const Program first = rank_of(0, folder, {"resume", "run"});
+  const Program second = rank_of(1, folder, {"resume", "run"});
+  const pid_t pid = first.start();
+  const Finished other = second.run();
+  const Finished ended = first.finish(pid);
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("the run is finished: 1 epochs"));
+  EXPECT_THAT(ended.err, testing::Not(HasSubstr("rank 1")));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_EQ(other.err, "");
+}
+
 TEST(Distributed, AKilledProcessEndsTheOthersAndTheRunResumes) {
   const fs::path folder = fresh("killed");
   const fs::path manifest = write_tones(folder);

@@ -282,6 +282,83 @@ TEST(ResumeVerb, FromAnEarlierCheckpointTheLaterOnesAreTakenBack) {
   expect_every_step_once(folder / "run", 9);
 }
 
+TEST(ResumeVerb, AFinishedRunNamesTheLimitThatEndedIt) {
+  struct Case {
+    Words words;
+    Words advice;
+  };
+  const std::vector<Case> cases = {
+      {{"+trainer.max_steps=2"}, {"trainer.max_steps=4"}},
+      {{"epochs=1"}, {"trainer.max_epochs=2"}},
+      {{"epochs=1", "+trainer.max_steps=3"}, {"trainer.max_epochs=2", "trainer.max_steps=6"}},
+      {{"epochs=100000", "+trainer.max_time='00:00:00:01'"}, {"trainer.max_time=00:00:00:0"}},
+      {{"epochs=100000",
+        "callbacks.early_stopping={_target_: polyphony.callbacks.EarlyStopping, "
+        "monitor: val_loss, patience: 1, min_delta: 1000}"},
+       {"callbacks.early_stopping.patience=2"}},
+      {{"epochs=100000",
+        "callbacks.early_stopping={_target_: polyphony.callbacks.EarlyStopping, "
+        "monitor: val_loss, stopping_threshold: 1000}"},
+       {"callbacks.early_stopping=null"}},
+      {{"epochs=100000",
+        "+callbacks.timer={_target_: polyphony.callbacks.Timer, "
+        "duration: '00:00:00:01'}"},
+       {"callbacks.timer.duration=00:00:00:0"}},
+  };
+  const fs::path folder = fresh("limits");
+  write_tones(folder);
+  int number = 0;
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.words.back());
+    const std::string run = "limited-" + std::to_string(number++);
+    const Finished ended = run_program(
+        folder,
+        run_of(folder, with({"hydra.run.dir=" + run, "+test_after_train=false"}, one.words)));
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+    const Finished over = run_program(folder, {"resume", run});
+    EXPECT_EQ(over.exit_code, 2);
+    EXPECT_THAT(over.err, HasSubstr("the run is finished"));
+    std::size_t named = 0;
+    const std::string advice = over.err.substr(over.err.find("to train on"));
+    for (const char* key :
+         {"trainer.max_epochs=", "trainer.max_steps=", "trainer.max_time=", "callbacks."}) {
+      if (advice.find(key) != std::string::npos) ++named;
+    }
+    EXPECT_EQ(named, one.advice.size()) << advice;
+    for (const std::string& word : one.advice) EXPECT_THAT(advice, HasSubstr(word));
+  }
+  // What is advised is enough.
+  EXPECT_EQ(run_program(folder, {"resume", "limited-0", "trainer.max_steps=4"}).exit_code, 0);
+}
+
+/// How often a text occurs.
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t times = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++times;
+  return times;
+}
+
+TEST(ResumeVerb, SeveralProcessesAreRefusedInOneMessage) {
+  const fs::path folder = fresh("refused-processes");
+  write_tones(folder);
+  ASSERT_EQ(run_program(folder, run_of(folder, {"epochs=1", "trainer.devices=2"})).exit_code, 0);
+  const auto refused = [&](const Words& words, int code, const std::string& message) {
+    SCOPED_TRACE(message);
+    const Finished ended = run_program(folder, with({"resume", "run"}, words));
+    EXPECT_EQ(ended.exit_code, code);
+    EXPECT_EQ(count(ended.err, message), 1U) << ended.err;
+    EXPECT_THAT(ended.err, Not(HasSubstr("rank ")));
+    EXPECT_THAT(ended.out, Not(HasSubstr("rank ")));
+  };
+  refused({}, 2, "the run is finished");
+  refused({"trainer.max_epochs=3", "seed=5"}, 1, "seed: 5 instead of 2024");
+  fs::rename(folder / "run/checkpoints", folder / "elsewhere");
+  refused({}, 3, "no checkpoint to go on from");
+  // What is refused has not been touched.
+  fs::rename(folder / "elsewhere", folder / "run/checkpoints");
+  EXPECT_EQ(run_program(folder, {"resume", "run", "trainer.max_epochs=2"}).exit_code, 0);
+}
+
 TEST(ResumeVerb, ARefusedChangeLeavesTheRunAsItWas) {
   const fs::path folder = fresh("refused");
   write_tones(folder);

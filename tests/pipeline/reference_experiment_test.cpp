@@ -195,6 +195,7 @@ TEST_F(ReferenceExperimentSlow, AFineTuningIsExtendedInItsDirectory) {
   const Finished over = resume({"1"});
   EXPECT_EQ(over.exit_code, 2) << over.out << over.err;
   EXPECT_THAT(over.err, HasSubstr("the run is finished: 2 epochs, 6 steps"));
+  EXPECT_THAT(over.err, HasSubstr(" training_arguments.num_train_epochs=4"));
   const Finished refused =
       resume({"1", "training_arguments.num_train_epochs=3", "training_arguments.learning_rate=1"});
   EXPECT_EQ(refused.exit_code, 1);

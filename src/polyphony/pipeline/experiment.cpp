@@ -401,6 +401,8 @@ void run_experiment(const Request& request) {
   const config::Node config = resolved(request);
   const ExperimentOptions options = options_of(request, config);
   const auto launch = train::processes_to_launch(options.trainer, options.num_threads);
+  refuse_before_launch(request, config, options.trainer, *guard_of(request, config, options.resume),
+                       launch);
   const auto work = [&] {
     std::unique_ptr<train::Strategy> strategy = train::make_strategy(options.trainer);
     stoppable(strategy->rank(), [&] { run_rank(request, config, options, std::move(strategy)); });

@@ -384,6 +384,9 @@ void run_multimodal(const Request& given) {
   }
   const Stage stage = stage_of(options);
   if (stage != Stage::kTrain) checkpoint(options);  // says early what is missing
+  refuse_before_launch(request, config, options.trainer,
+                       ResumeGuard(request, config, fields.docs(), options.resume),
+                       train::processes_to_launch(options.trainer, options.num_threads));
   in_processes(request, options.trainer, options.num_threads,
                [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
                  auto guard =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include <polyphony/base/assignment.h>
 #include <polyphony/base/error.h>
 #include <polyphony/dist/launch.h>
+#include <polyphony/pipeline/fit_end.h>
 #include <polyphony/tensor/archive.h>
 #include <polyphony/train/progress.h>
 
@@ -34,6 +36,7 @@ struct Reached {
   std::int64_t epochs = 0;  ///< whole ones
   std::int64_t rows = 0;
   Value run = Value::dict();  ///< what the guard compares
+  Value callbacks = Value::dict();
 };
 
 void add(const fs::path& path, bool shared, std::vector<Candidate>& found) {
@@ -109,6 +112,7 @@ std::optional<Reached> read(const Candidate& candidate, const fs::path& run) {
   reached.steps = checkpoint.at("global_step").as_int();
   reached.epochs = checkpoint.at("epoch").as_int();
   if (record != nullptr) reached.run.set("polyphony_run", *record);
+  if (const Value* states = checkpoint.find("callbacks")) reached.callbacks = *states;
   const Value* exact = checkpoint.find("polyphony");
   if (exact == nullptr) return reached;
   const train::FitProgress progress = train::progress_at(exact->at("position"));
@@ -132,7 +136,7 @@ int preference(const fs::path& path) {
   return name == "last.ckpt" ? 2 : name.starts_with("last-v") ? 1 : 0;
 }
 
-Reached furthest(const fs::path& run, const config::Node& config) {
+Reached furthest(const fs::path& run, const config::Node& config, std::string& warnings) {
   std::optional<Reached> best;
   bool newest_seen = false;
   for (const Candidate& candidate : candidates(run, config)) {
@@ -146,7 +150,7 @@ Reached furthest(const fs::path& run, const config::Node& config) {
       };
       if (!best || order(*reached) > order(*best)) best = reached;
     } catch (const Error& error) {
-      fmt::print(stderr, "warning: left out: {}\n", error.what());
+      warnings += fmt::format("warning: left out: {}\n", error.what());
     }
   }
   if (best) return *best;
@@ -210,28 +214,54 @@ void take_back(const std::vector<fs::path>& later) {
   fmt::print("resumed: later checkpoints are now NAME.before-resume: {}\n", fmt::join(names, ", "));
 }
 
-void refuse_finished(const Request& request, const Reached& reached,
+void refuse_finished(const Request& request, const Reached& reached, const config::Node& config,
                      const train::TrainerOptions& options) {
-  const std::int64_t epochs = options.max_epochs.value_or(-1);
-  const bool over = (epochs != -1 && reached.epochs >= epochs) ||
-                    (options.max_steps != -1 && reached.steps >= options.max_steps);
-  if (!request.continuation.finished || (request.continuation.changed && !over)) return;
+  if (!request.continuation.finished) return;
+  const FitEnd end = fit_end({reached.epochs, reached.steps, reached.callbacks}, config, options,
+                             request.verb == "unimodal");
+  if (request.continuation.changed && !end.limit_reached) return;
   const std::string run = shell_word(request.output_dir.string());
-  if (over) {
-    throw UsageError(fmt::format("{}: the run is finished: {} epochs, {} steps", run,
-                                 reached.epochs, reached.steps),
-                     fmt::format("to train on, raise what limits it: polyphony resume {} "
-                                 "trainer.max_epochs={}",
-                                 run, 2 * std::max<std::int64_t>(1, reached.epochs)));
+  std::string words;
+  for (const std::string& word : end.advice) words += " " + shell_word(word);
+  throw UsageError(
+      fmt::format("{}: the run is finished: {} epochs, {} steps", run, reached.epochs,
+                  reached.steps),
+      words.empty()
+          ? "to train on, give what is to be otherwise: polyphony resume " + run + " KEY=VALUE"
+          : fmt::format("to train on, raise what ended it: polyphony resume {}{}", run, words));
+}
+
+/// What the run goes on from. @throws what refuses it, without a change to the run
+Reached decide(const Request& request, const config::Node& config,
+               const train::TrainerOptions& trainer, const ResumeGuard& guard,
+               std::string& warnings) {
+  const fs::path& named = request.continuation.checkpoint;
+  std::optional<Reached> reached;
+  if (!named.empty()) {
+    reached = read({named, {}, false}, request.output_dir);
+    if (!reached) {
+      throw DataError(named.string() + ": weights alone, without the optimizer's state",
+                      "name a checkpoint that was saved whole, or the run's directory");
+    }
+  } else {
+    reached = furthest(request.output_dir, config, warnings);
   }
-  throw UsageError(fmt::format("{}: the run is finished: it ended after {} of {} epochs", run,
-                               reached.epochs, epochs),
-                   fmt::format("to train on, raise what ended it, e.g. polyphony resume {} "
-                               "callbacks.early_stopping.patience=20",
-                               run));
+  refuse_finished(request, *reached, config, trainer);
+  guard.check_options(reached->run);
+  return *std::move(reached);
 }
 
 constexpr char kRefused = '!';
+
+/// Until every process has what was said: one that ends at once would take it from the others, who
+/// may be gone in turn.
+void await_heard(train::Strategy& strategy) {
+  try {
+    strategy.barrier("resume refused");
+  } catch (const Error&) {
+    return;
+  }
+}
 
 /// Tells the other processes why rank 0 does not go on. They may be gone before it knows.
 void tell(train::Strategy& strategy, const Error& error) {
@@ -241,45 +271,51 @@ void tell(train::Strategy& strategy, const Error& error) {
   } catch (const Error&) {
     return;
   }
+  await_heard(strategy);
 }
 
 }  // namespace
+
+void refuse_before_launch(const Request& request, const config::Node& config,
+                          const train::TrainerOptions& trainer, const ResumeGuard& guard,
+                          const std::optional<dist::LaunchOptions>& launch) {
+  // The first of several hosts may alone have the checkpoints.
+  if (!request.continuation.wanted || !launch || launch->num_nodes != 1) return;
+  std::string warnings;
+  try {
+    decide(request, config, trainer, guard, warnings);
+  } catch (const Error&) {
+    fmt::print(stderr, "{}", warnings);
+    throw;
+  }
+}
 
 std::optional<ResumePoint> resume_point(const Request& request, const config::Node& config,
                                         const train::TrainerOptions& trainer, ResumeGuard& guard,
                                         train::Strategy& strategy) {
   if (!request.continuation.wanted) return std::nullopt;
   std::string said;
+  std::string warnings;
   if (strategy.is_global_zero()) {
     try {
-      const fs::path& named = request.continuation.checkpoint;
-      std::optional<Reached> reached;
-      if (!named.empty()) {
-        reached = read({named, {}, false}, request.output_dir);
-        if (!reached) {
-          throw DataError(named.string() + ": weights alone, without the optimizer's state",
-                          "name a checkpoint that was saved whole, or the run's directory");
-        }
-      } else {
-        reached = furthest(request.output_dir, config);
-      }
-      refuse_finished(request, *reached, trainer);
-      guard.check_options(reached->run);
-      if (!named.empty()) {
+      const Reached reached = decide(request, config, trainer, guard, warnings);
+      fmt::print(stderr, "{}", std::exchange(warnings, ""));
+      if (!request.continuation.checkpoint.empty()) {
         guard.when_accepted(
-            [later = later_than(*reached, request.output_dir, config)] { take_back(later); });
+            [later = later_than(reached, request.output_dir, config)] { take_back(later); });
       }
       fmt::print("resumed: {} goes on from {}: step {}, whole epochs: {}\n",
-                 request.output_dir.string(), reached->path.string(), reached->steps,
-                 reached->epochs);
-      said = fmt::format("{} {}", reached->rows, reached->path.string());
+                 request.output_dir.string(), reached.path.string(), reached.steps, reached.epochs);
+      said = fmt::format("{} {}", reached.rows, reached.path.string());
     } catch (const Error& error) {
       tell(strategy, error);
+      fmt::print(stderr, "{}", warnings);
       throw;
     }
   }
   said = strategy.broadcast(std::move(said));
   if (said.starts_with(kRefused)) {
+    await_heard(strategy);
     dist::log_to_file(strategy.rank(), request.output_dir);  // rank 0 says it to the user
     const std::size_t space = said.find(' ');
     throw Error(static_cast<ExitCode>(std::stoi(said.substr(1, space))), said.substr(space + 1));

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include <polyphony/config/node.h>
+#include <polyphony/dist/launch.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/pipeline/resume_guard.h>
 #include <polyphony/train/strategy.h>
@@ -17,6 +18,13 @@ struct ResumePoint {
   std::filesystem::path checkpoint;
   std::int64_t rows = 0;  ///< of metrics.csv when it was saved
 };
+
+/// Refuses what resume_point would, in the process that is going to start the others: once, and
+/// with nothing started. Does nothing where none are started here.
+/// @throws as resume_point
+void refuse_before_launch(const Request& request, const config::Node& config,
+                          const train::TrainerOptions& trainer, const ResumeGuard& guard,
+                          const std::optional<dist::LaunchOptions>& launch);
 
 /// The checkpoint that the run of `request.continuation` goes on from: the one that was named, or
 /// of those in its folders that are whole the one with most steps, the newest of several. Every

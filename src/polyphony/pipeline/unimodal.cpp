@@ -340,6 +340,9 @@ void run_unimodal(const Request& given) {
   }
   options.predictions();  // says early what is missing
   const train::TrainerOptions trainer = arguments->trainer_options(1);
+  refuse_before_launch(request, config, arguments->limits(),
+                       ResumeGuard(request, config, fields.docs(), options.resume),
+                       train::processes_to_launch(trainer, options.num_threads));
   in_processes(
       request, trainer, options.num_threads,
       [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
