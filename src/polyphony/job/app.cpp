@@ -24,20 +24,6 @@ using config::Node;
 
 void warn(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
 
-/// Runs a job whose task's failure is told with the overrides it ran under.
-int run_job(const JobRun& job) {
-  Log log;
-  try {
-    configure_log(log, job.composition(), "hydra_logging");
-    job.run(log);
-    return 0;
-  } catch (const std::exception& error) {
-    const Failure failure = failure_of(error);
-    print_failure(failure, &job.composition().task_overrides);
-    return failure.exit_code;
-  }
-}
-
 /// hydra.mode of the configuration; "" where it has none or cannot be composed yet.
 std::string configured_mode(Source& source, const std::vector<std::string>& overrides) {
   try {

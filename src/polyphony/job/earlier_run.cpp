@@ -7,8 +7,6 @@
 #include <polyphony/config/dump.h>
 #include <polyphony/config/override.h>
 #include <polyphony/config/yaml.h>
-#include <polyphony/job/log.h>
-#include <polyphony/job/report.h>
 #include <polyphony/job/run.h>
 #include <polyphony/job/settings.h>
 
@@ -86,17 +84,7 @@ Composition compose_earlier(const fs::path& run, const std::vector<std::string>&
 }
 
 int run_in_place(const App& app, Composition composition) {
-  const JobRun job(app, std::move(composition), JobRun::Place::kResume);
-  Log log;
-  try {
-    configure_log(log, job.composition(), "hydra_logging");
-    job.run(log);
-    return 0;
-  } catch (const std::exception& error) {
-    const Failure failure = failure_of(error);
-    print_failure(failure, &job.composition().task_overrides);
-    return failure.exit_code;
-  }
+  return run_job(JobRun(app, std::move(composition), JobRun::Place::kResume));
 }
 
 }  // namespace polyphony::job

@@ -10,6 +10,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/config/scalars.h>
 #include <polyphony/job/earlier_run.h>
+#include <polyphony/job/report.h>
 #include <polyphony/job/settings.h>
 #include <polyphony/record/run_directory.h>
 
@@ -151,6 +152,19 @@ void JobRun::run(Log& log) const {
   }
   const EnvironmentOverride environment(Settings(composition_).get("job.env_set"));
   app_.task(Job{composition_, output_dir_, log});
+}
+
+int run_job(const JobRun& job) {
+  Log log;
+  try {
+    configure_log(log, job.composition(), "hydra_logging");
+    job.run(log);
+    return 0;
+  } catch (const std::exception& error) {
+    const Failure failure = failure_of(error);
+    print_failure(failure, &job.composition().task_overrides);
+    return failure.exit_code;
+  }
 }
 
 }  // namespace polyphony::job

@@ -44,4 +44,8 @@ class JobRun {
 /// Applies `hydra.hydra_logging` or `hydra.job_logging` to the log.
 void configure_log(Log& log, const config::Composition& composition, const std::string& key);
 
+/// Runs a job; its failure is printed with the overrides that it ran under.
+/// @return the exit code
+int run_job(const JobRun& job);
+
 }  // namespace polyphony::job
