@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using tensor::Value;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -54,6 +55,7 @@ struct Wanted {
   bool safetensors = false;
   std::optional<std::string> monitor = "val_value";
   std::function<void(train::TrainerOptions&)> options = nullptr;
+  std::function<void(train::TrainerParts&)> parts = nullptr;
 };
 
 Ran run(const Wanted& wanted) {
@@ -72,6 +74,7 @@ Ran run(const Wanted& wanted) {
   train::TrainerOptions trainer_options =
       train::quiet(wanted.epochs > 0 ? wanted.epochs : static_cast<int>(wanted.scores.size()));
   if (wanted.options) wanted.options(trainer_options);
+  if (wanted.parts) wanted.parts(parts);
   train::Trainer trainer(trainer_options, wanted.root, std::move(parts));
   train::ToyTask task;
   task.val_value = [&] {
@@ -134,6 +137,31 @@ TEST(ModelCheckpoint, DeletesNothingThatAStateNamesOutsideItsDirectory) {
   EXPECT_EQ(read_file(thesis), "three years");
   EXPECT_THAT(ran.out, HasSubstr("left: " + thesis.string() + ": it lies outside"));
   EXPECT_EQ(ran.best, (base / "run" / "checkpoints" / "epoch=3.ckpt").string());
+}
+
+/// A process that is lost while the others wait for the checkpoint to be written.
+class LosesAPeer : public train::Strategy {
+ public:
+  void barrier(const char* name) override {
+    if (std::string_view(name) == "save_checkpoint") throw Error(ExitCode::kPeer, "rank 1 is gone");
+  }
+};
+
+TEST(ModelCheckpoint, KeepsWhatItWroteBeforeAnotherProcessWasLost) {
+  const fs::path base = fresh("peer");
+  Wanted wanted{.scores = {.1, .2}, .root = base / "run", .safetensors = true};
+  wanted.parts = [](train::TrainerParts& parts) {
+    parts.strategy = std::make_unique<LosesAPeer>();
+  };
+  EXPECT_THROW(run(wanted), Error);
+  ::testing::internal::GetCapturedStdout();
+  ::testing::internal::GetCapturedStderr();
+  const fs::path checkpoints = base / "run" / "checkpoints";
+  EXPECT_THAT(names_in(checkpoints), Contains("epoch=0.ckpt"));
+  EXPECT_THAT(names_in(checkpoints), Contains("epoch=0.safetensors"));
+  const Ran ran =
+      run({.scores = {.1, .2}, .root = base / "run", .resume = checkpoints / "epoch=0.ckpt"});
+  EXPECT_EQ(ran.best, (checkpoints / "epoch=1.ckpt").string());
 }
 
 TEST(ModelCheckpoint, InPlaceTheSupersededBestOfTheResumedRunGoes) {

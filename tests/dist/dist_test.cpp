@@ -147,7 +147,7 @@ TEST_F(Loss, OfAKilledRankEndsTheOthersAndIsNamed) {
   kill(pids_[1], SIGKILL);
   expect_end(5);
   for (const int rank : {0, 2}) {
-    EXPECT_THAT(error_of(rank), HasSubstr("rank 1 (host "));
+    EXPECT_THAT(error_of(rank), HasSubstr("rank 1 (host ")) << rank << launcher_->output();
     EXPECT_THAT(error_of(rank), HasSubstr("has ended"));
   }
   EXPECT_THAT(launcher_->output(), HasSubstr("rank 1 (host "));

@@ -110,12 +110,12 @@ void ModelCheckpoint::on_train_end(train::Trainer& trainer) {
   const Candidates found = candidates(trainer);
   const std::string own = now_.last_path;
   const std::string path = free_path(trainer, found, "last", own);
-  const Ranking before = now_;
+  written_ = now_;
   try {
     now_.last_path = path;
     save(trainer, path);
   } catch (...) {
-    now_ = before;
+    now_ = written_;
     throw;
   }
   if (!own.empty() && own != path) remove(trainer, own);
@@ -168,14 +168,13 @@ void ModelCheckpoint::save_all(train::Trainer& trainer, bool ranked) {
   const Candidates found = candidates(trainer);
   const std::int64_t step = trainer.global_step();
   const std::int64_t saved_before = now_.last_global_step_saved;
-  Ranking before = now_;
+  written_ = now_;
   try {
     if (ranked && ranked_step_ != step) save_top_k(trainer, found);
     if (now_.last_global_step_saved == step) ranked_step_ = step;
-    before = now_;
     if (options_.save_last.value_or(false)) save_last(trainer, found);
   } catch (...) {
-    now_ = before;
+    now_ = written_;
     now_.last_global_step_saved = saved_before;
     throw;
   }
@@ -273,6 +272,10 @@ void ModelCheckpoint::save(train::Trainer& trainer, const std::string& path) {
     }
     throw;
   }
+  // From here on it is kept, also where another process is lost or a logger fails.
+  written_ = now_;
+  if (options_.safetensors) trainer.announce_checkpoint(twin(path));
+  trainer.announce_checkpoint(path);
   if (options_.verbose && trainer.is_global_zero()) fmt::print("checkpoint: {}\n", path);
 }
 
@@ -281,7 +284,6 @@ void ModelCheckpoint::write(train::Trainer& trainer, const std::string& path) {
       trainer.write_checkpoint(path, options_.save_weights_only ? train::Contents::kWeightsOnly
                                                                 : train::Contents::kEverything);
   if (trainer.is_global_zero()) files_.add(path, written);
-  trainer.announce_checkpoint(path);
 }
 
 void ModelCheckpoint::remove(train::Trainer& trainer, const std::string& path) {

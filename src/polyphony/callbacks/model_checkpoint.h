@@ -140,6 +140,7 @@ class ModelCheckpoint : public train::Callback {
   std::int64_t every_n_train_steps_ = 0;
   std::int64_t every_n_epochs_ = 1;
   Ranking now_;
+  Ranking written_;                ///< of the files that stand, while others are being saved
   std::int64_t ranked_step_ = -1;  ///< ranked and saved, while last.ckpt is not
   train::OwnedFiles files_;
   bool locked_ = false;  ///< by rank 0, for all

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -174,6 +175,14 @@ std::unique_ptr<PeerWatch> open_watch(c10d::Store& store, PeerWatch::Options opt
   std::_Exit(static_cast<int>(loss.exit_code()));
 }
 
+/// Gloo writes to the connections of processes that are gone.
+void outlive_lost_peers() {
+  struct sigaction now {};
+  sigaction(SIGPIPE, nullptr, &now);
+  // A handler, not SIG_IGN, which the programs that this one starts would inherit.
+  if (now.sa_handler == SIG_DFL) std::signal(SIGPIPE, [](int) {});
+}
+
 }  // namespace
 
 struct ProcessGroup::Impl {
@@ -241,6 +250,7 @@ struct ProcessGroup::Impl {
 
 std::unique_ptr<ProcessGroup> ProcessGroup::join(const World& world, milliseconds timeout,
                                                  milliseconds meet_within) {
+  outlive_lost_peers();
   auto impl = std::make_unique<Impl>();
   impl->world = world;
   impl->timeout = timeout;

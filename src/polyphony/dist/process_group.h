@@ -31,7 +31,7 @@ enum class Reduction { kSum, kMin, kMax };
 /// dies, hangs, fails or is cut off.
 class ProcessGroup {
  public:
-  /// Meets the others at world.master_addr.
+  /// Meets the others at world.master_addr. From then on SIGPIPE no longer ends the process.
   /// @param timeout      for each exchange, and for finding a loss: `dist_timeout`
   /// @param meet_within  for the meeting, which waits for programs to load
   /// @throws PeerLost naming the ranks that did not come; ConfigError where the port is taken

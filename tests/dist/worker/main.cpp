@@ -2,10 +2,9 @@
 //
 //   launch N TIMEOUT_MS MODE ...   N processes of another mode, watched over
 //   train OUT ROWS STEPS PARTS     losses of a small fusion model, ROWS rows a step over all
-//   collectives                    each exchange, checked against what it must give
-//   unused NAME|find               a parameter without a gradient
-//   differ                         a model that is not rank 0's
-//   work DIR                       exchanges without end until one of them is lost
+//   collectives                    each exchange, checked against what it must give, after a
+//   SIGPIPE unused NAME|find               a parameter without a gradient differ a model that is
+//   not rank 0's work DIR                       exchanges without end until one of them is lost
 //   fail DIR, spin DIR             as `work`; rank 1 throws, or computes without end
 //   exit CODE...                   rank N exits with CODE number N
 // An error is printed and written to DIR/rank-N.error, as the program does with its logs.
@@ -157,6 +156,7 @@ void train(const Arguments& arguments) {
 
 void collectives() {
   const auto group = join();
+  std::raise(SIGPIPE);  // as a write to a process that is gone
   const int rank = group->rank(), size = group->size();
   const at::Tensor sum = at::full({3}, rank + 1, at::kDouble);
   group->all_reduce(sum);
