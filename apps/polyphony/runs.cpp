@@ -10,10 +10,10 @@
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/run_table.h>
 #include "runs_change.h"

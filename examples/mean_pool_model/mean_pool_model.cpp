@@ -4,7 +4,8 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <torch/nn.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>

@@ -5,7 +5,7 @@
 #include <string>
 
 #include <gmock/gmock.h>
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/nn/grouped_conv.h>
 #include <polyphony/nn/strided_conv.h>

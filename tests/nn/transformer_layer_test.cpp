@@ -5,7 +5,7 @@
 #include <tuple>
 
 #include <gmock/gmock.h>
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/nn/transformer_layer.h>
 

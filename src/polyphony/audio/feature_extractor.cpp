@@ -5,10 +5,10 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 
 namespace polyphony::audio {
 namespace {
@@ -90,7 +90,7 @@ std::size_t target_length(std::size_t longest, const ExtractOptions& options) {
 
 FeatureExtractorConfig read_feature_extractor_config(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "preprocessor_config.json";
-  const Json json = Json::parse(read_file(path), nullptr, false);
+  const Json json = parse_json(read_file(path), /*allow_exceptions=*/false);
   if (!json.is_object()) {
     throw DataError(path.string() + ": no JSON object", "the file is damaged: fetch it again");
   }

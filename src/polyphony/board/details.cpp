@@ -109,7 +109,7 @@ Json figures_json(const record::Store& store, std::int64_t run) {
   Json figures = Json::array();
   for (const char* kind : kKinds) {
     for (const record::Artifact& artifact : store.artifacts(run, kind)) {
-      Json data = Json::parse(artifact.data, nullptr, false);
+      Json data = parse_ordered_json(artifact.data, /*allow_exceptions=*/false);
       if (!data.is_object()) continue;
       figures.push_back({{"kind", kind}, {"name", artifact.name}, {"data", std::move(data)}});
     }

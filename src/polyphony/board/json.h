@@ -7,8 +7,8 @@
 #include <variant>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include <polyphony/base/json.h>
 #include <polyphony/record/run_index.h>
 
 namespace polyphony::board {

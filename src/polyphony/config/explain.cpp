@@ -1,9 +1,9 @@
+#include <polyphony/base/json.h>
 #include <polyphony/config/provenance.h>
 
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/nearest.h>
 #include <polyphony/config/dump.h>
@@ -133,7 +133,7 @@ nlohmann::ordered_json json_of(const Mark& mark) {
 nlohmann::ordered_json json_of(const Explanation& value) {
   nlohmann::ordered_json json;
   json["key"] = value.key;
-  json["value"] = nlohmann::ordered_json::parse(to_json(value.value));
+  json["value"] = parse_ordered_json(to_json(value.value));
   json["history"] = nlohmann::ordered_json::array();
   for (auto it = value.history.rbegin(); it != value.history.rend(); ++it) {
     nlohmann::ordered_json item = json_of(it->mark);

@@ -7,9 +7,9 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 #include <polyphony/config/aliases.h>
 #include <polyphony/config/target.h>
 #include <polyphony/config/yaml.h>

@@ -13,9 +13,9 @@
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 
 namespace polyphony::data {
 namespace fs = std::filesystem;
@@ -168,7 +168,7 @@ std::vector<ShardEntry> read_shard_entries(const fs::path& path) {
   std::vector<ShardEntry> entries;
   std::size_t end = 0;
   try {
-    const Json header = Json::parse(text);
+    const Json header = parse_json(text);
     const Json& checksums = header.at("__metadata__");
     for (const auto& [key, item] : header.items()) {
       if (key == "__metadata__") continue;

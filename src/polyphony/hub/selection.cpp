@@ -9,10 +9,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 
 namespace polyphony::hub {
 namespace {
@@ -85,7 +85,7 @@ std::vector<std::string> select(const std::vector<std::string>& names, const Wan
 }
 
 std::vector<std::string> shards_of(const fs::path& index) {
-  const auto json = nlohmann::json::parse(read_file(index), nullptr, false);
+  const auto json = parse_json(read_file(index), /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
     throw DataError(index.string() + ": no weight_map: not an index of shards",
                     "remove the file and fetch the model again");

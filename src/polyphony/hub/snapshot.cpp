@@ -9,9 +9,9 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/hub/cache.h>
 #include <polyphony/hub/refusal.h>
@@ -168,7 +168,7 @@ class Fetch {
                             "try again later");
     }
     if (answer.status != 200) throw refusal(answer, place());
-    const auto json = nlohmann::json::parse(answer.body, nullptr, false);
+    const auto json = parse_json(answer.body, /*allow_exceptions=*/false);
     Listing listing;
     if (json.is_object() && json.contains("sha") && json["sha"].is_string()) {
       listing.commit = json["sha"].get<std::string>();

@@ -1,6 +1,7 @@
 #include <polyphony/models/classifier.h>
 
-#include <torch/nn.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 #include <polyphony/config/registry.h>
 

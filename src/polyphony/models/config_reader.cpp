@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 
 namespace polyphony::models {
 namespace {

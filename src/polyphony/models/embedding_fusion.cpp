@@ -1,7 +1,7 @@
 #include <polyphony/models/embedding_fusion.h>
 
 #include <fmt/format.h>
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include <torch/nn.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 #include <polyphony/config/registry.h>
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <torch/nn.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/types.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/registry.h>

@@ -2,7 +2,9 @@
 
 #include <memory>
 
-#include <torch/nn.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
 
 #include <polyphony/nn/dropout.h>
 #include <polyphony/nn/product.h>

@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 #include <polyphony/base/nearest.h>
 #include <polyphony/config/fields.h>
 #include <polyphony/models/config_reader.h>
@@ -235,7 +235,7 @@ namespace {
 
 PretrainedConfig read_config(const std::string& text, const std::string& source,
                              std::set<std::string>* asked) {
-  Json parsed = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json parsed = parse_json(text, /*allow_exceptions=*/false);
   if (!parsed.is_object()) {
     throw DataError(fmt::format("{}: no JSON object", source),
                     "the file is damaged or of another kind: copy it again");
@@ -281,7 +281,7 @@ PretrainedConfig read_pretrained_config(const std::filesystem::path& path,
                                         const config::Node& replace) {
   const std::string text = read_file(path);
   if (replace.entries().empty()) return parse_pretrained_config(text, path.string());
-  auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  auto json = parse_ordered_json(text, /*allow_exceptions=*/false);
   if (json.is_object()) {
     // The names that are there would say how many labels there are.
     if (replace.find("num_labels") != nullptr) json.erase("id2label"), json.erase("label2id");
@@ -295,7 +295,7 @@ PretrainedConfig read_pretrained_config(const std::filesystem::path& path,
 
 std::string classifier_json(const PretrainedConfig& config,
                             const std::vector<std::string>& labels) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(config.json);
+  nlohmann::ordered_json json = parse_ordered_json(config.json);
   nlohmann::ordered_json names = nlohmann::ordered_json::object();
   nlohmann::ordered_json numbers = nlohmann::ordered_json::object();
   const auto old = json.find("id2label");

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/models/pretrained_folder.h>

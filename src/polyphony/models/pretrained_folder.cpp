@@ -8,11 +8,11 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/file_reader.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 #include <polyphony/hub/snapshot.h>
 #include <polyphony/tensor/archive.h>
 
@@ -74,7 +74,7 @@ TensorMap read_archive(const fs::path& path) {
 
 /// The names that each shard of an index holds.
 std::map<std::string, std::vector<std::string>> shards_of(const fs::path& index) {
-  const auto json = nlohmann::json::parse(read_file(index), nullptr, /*allow_exceptions=*/false);
+  const auto json = parse_json(read_file(index), /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("weight_map") || !json.at("weight_map").is_object())
     throw DataError(index.string() + ": no weight_map", kRemedy);
   std::map<std::string, std::vector<std::string>> shards;

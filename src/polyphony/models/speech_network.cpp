@@ -3,7 +3,7 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/nn/mask_indices.h>

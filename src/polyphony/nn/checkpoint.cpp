@@ -1,7 +1,7 @@
 #include <polyphony/nn/checkpoint.h>
 
 #include <torch/autograd.h>
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/tensor/seed.h>
 

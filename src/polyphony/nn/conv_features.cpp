@@ -1,7 +1,7 @@
 #include <polyphony/nn/conv_features.h>
 
 #include <fmt/format.h>
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/base/error.h>
 

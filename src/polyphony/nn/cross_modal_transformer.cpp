@@ -3,7 +3,11 @@
 #include <cmath>
 #include <memory>
 
-#include <torch/nn.h>
+#include <torch/nn/init.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/types.h>
 
 #include <polyphony/nn/attention.h>
 #include <polyphony/nn/dropout.h>

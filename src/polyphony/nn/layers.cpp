@@ -1,7 +1,7 @@
 #include <polyphony/nn/layers.h>
 
 #include <torch/autograd.h>
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/nn/bfloat16.h>
 #include <polyphony/nn/product.h>

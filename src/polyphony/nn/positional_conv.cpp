@@ -1,6 +1,6 @@
 #include <polyphony/nn/positional_conv.h>
 
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/nn/grouped_conv.h>
 

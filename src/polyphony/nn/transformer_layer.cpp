@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include <torch/nn.h>
+#include <torch/types.h>
 
 #include <polyphony/nn/attention.h>
 #include <polyphony/nn/dropout.h>

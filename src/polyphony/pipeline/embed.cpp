@@ -14,10 +14,10 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/digest.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 #include <polyphony/base/progress.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/data/embedded_rows.h>
@@ -70,7 +70,7 @@ bool lies_above(const std::string& name, std::int64_t layer) {
 /// Hash of all that hidden states of a layer depend on beside the input.
 std::string fingerprint(const models::PretrainedEncoder& encoder, std::int64_t layer,
                         data::EmbeddingType type) {
-  nlohmann::json config = nlohmann::json::parse(encoder.config().json);
+  nlohmann::json config = parse_json(encoder.config().json);
   for (const char* key : kIrrelevant) config.erase(key);
   Digest digest(DigestKind::kSha256);
   digest.update(fmt::format("polyphony embeddings 1\n{}\nlayer {}\n{}\n", config.dump(), layer,

@@ -4,8 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include <nlohmann/json.hpp>
-
+#include <polyphony/base/json.h>
 #include <polyphony/metrics/calibration.h>
 #include <polyphony/metrics/curves.h>
 

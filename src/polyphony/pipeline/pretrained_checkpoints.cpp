@@ -8,11 +8,11 @@
 #include <cstdio>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 #include <polyphony/base/leftovers.h>
 #include <polyphony/train/trainer.h>
 
@@ -333,7 +333,7 @@ std::string PretrainedCheckpoints::trainer_state(train::Trainer& trainer) const 
   state["is_local_process_zero"] = true;
   state["is_world_process_zero"] = true;
   state["log_history"] = Json::array();
-  for (const std::string& line : log_) state["log_history"].push_back(Json::parse(line));
+  for (const std::string& line : log_) state["log_history"].push_back(parse_ordered_json(line));
   state["max_steps"] = total_steps_;
   state["num_train_epochs"] = trainer.max_epochs();
   state["total_flos"] = 0;

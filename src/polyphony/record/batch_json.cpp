@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include <nlohmann/json.hpp>
+#include <polyphony/base/json.h>
 
 namespace polyphony::record {
 namespace {
@@ -189,7 +189,7 @@ std::string batch_line(const StoreBatch& batch) {
 }
 
 std::optional<JournalLine> parse_journal_line(const std::string& line) {
-  const Json json = Json::parse(line, nullptr, false);
+  const Json json = parse_ordered_json(line, /*allow_exceptions=*/false);
   if (!json.is_object()) return std::nullopt;
   JournalLine found;
   try {

@@ -7,8 +7,8 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include <polyphony/base/json.h>
 #include <polyphony/record/host.h>
 
 namespace polyphony::record {

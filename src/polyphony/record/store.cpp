@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 #include <polyphony/config/yaml.h>
 #include <polyphony/record/config_leaves.h>
 #include <polyphony/record/host.h>

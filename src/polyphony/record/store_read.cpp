@@ -2,8 +2,8 @@
 #include <map>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include <polyphony/base/json.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/store_database.h>
 
@@ -24,7 +24,7 @@ constexpr double kSilentSeconds = 300;
 
 Pairs read_pairs(const std::string& text) {
   Pairs pairs;
-  const auto json = nlohmann::ordered_json::parse(text, nullptr, false);
+  const auto json = parse_ordered_json(text, /*allow_exceptions=*/false);
   if (!json.is_object()) return pairs;
   for (const auto& [name, value] : json.items()) {
     pairs.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
@@ -52,7 +52,7 @@ Run read_run(Statement& row, const std::string& this_host) {
   run.git_dirty = row.integer(8) != 0;
   run.command = row.text(9);
   run.config_yaml = row.text(10);
-  const auto overrides = nlohmann::json::parse(row.text(11), nullptr, false);
+  const auto overrides = parse_json(row.text(11), /*allow_exceptions=*/false);
   if (overrides.is_array()) {
     for (const auto& item : overrides) {
       if (item.is_string()) run.overrides.push_back(item.get<std::string>());

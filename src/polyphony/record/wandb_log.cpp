@@ -7,10 +7,10 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 #include <polyphony/config/dump.h>
 #include <polyphony/config/scalars.h>
 #include <polyphony/record/host.h>

@@ -7,10 +7,10 @@
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/json.h>
 
 namespace polyphony::tensor {
 namespace fs = std::filesystem;
@@ -58,7 +58,7 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
   const std::uint64_t data_at = kLengthBytes + length;
   const std::uint64_t room = file_.size() - data_at;
   try {
-    const Json header = Json::parse(file_.text(kLengthBytes, length));
+    const Json header = parse_json(file_.text(kLengthBytes, length));
     for (const auto& [name, item] : header.items()) {
       if (name == "__metadata__") continue;
       const auto offsets = item.at("data_offsets").get<std::vector<std::uint64_t>>();

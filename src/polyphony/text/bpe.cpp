@@ -2,9 +2,9 @@
 #include <array>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 #include <polyphony/text/model.h>
 #include <polyphony/text/utf8.h>
 

@@ -1,9 +1,9 @@
 #include <polyphony/text/json_reader.h>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/json.h>
 #include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
@@ -102,7 +102,7 @@ bool JsonReader::is_number() const { return value_->is_number(); }
 
 nlohmann::json parse_json(std::string_view text, const std::string& file) {
   try {
-    return nlohmann::json::parse(text);
+    return polyphony::parse_json(std::string(text));
   } catch (const nlohmann::json::exception& error) {
     throw DataError(fmt::format("{}: not JSON: {}", file, error.what()), kWhole);
   }

@@ -4,8 +4,7 @@
 #include <map>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
+#include <polyphony/base/json.h>
 #include <polyphony/text/read_kind.h>
 
 namespace polyphony::text {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include <nlohmann/json.hpp>
+#include <polyphony/base/json.h>
 
 namespace polyphony::text {
 
