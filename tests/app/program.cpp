@@ -1,6 +1,8 @@
 #include "app/program.h"
 
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -9,8 +11,9 @@
 namespace polyphony {
 namespace fs = std::filesystem;
 Program polyphony_in(const fs::path& folder, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), POLYPHONY_BINARY);
-  return {std::move(arguments), folder, {{"POLYPHONY_STORE", folder / "logs/polyphony.db"}}};
+  std::vector<std::string> command = {POLYPHONY_BINARY};
+  std::move(arguments.begin(), arguments.end(), std::back_inserter(command));
+  return {std::move(command), folder, {{"POLYPHONY_STORE", folder / "logs/polyphony.db"}}};
 }
 
 Finished run_program(const fs::path& folder, std::vector<std::string> arguments) {
