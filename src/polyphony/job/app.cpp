@@ -1,6 +1,8 @@
 #include <polyphony/job/app.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -24,6 +26,24 @@ using config::Node;
 
 void warn(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
 
+/// The composition of a single run; nothing if files or overrides name hydra.mode, or if it cannot
+/// be composed: it may be a sweep then.
+std::optional<Composition> compose_single_run(Source& source, std::vector<std::string> overrides) {
+  overrides.emplace_back("hydra.mode=RUN");
+  config::Provenance provenance;
+  try {
+    Composition composition = source.load_run(overrides, provenance);
+    const auto& history = provenance.history("hydra.mode");
+    const auto others =
+        std::count_if(history.begin(), history.end(),
+                      [](const config::Setting& setting) { return setting.value != "None"; });
+    if (others == 1) return composition;  // ours
+  } catch (const Error&) {
+    // told by the composition that knows the mode
+  }
+  return std::nullopt;
+}
+
 /// hydra.mode of the configuration; "" where it has none or cannot be composed yet.
 std::string configured_mode(Source& source, const std::vector<std::string>& overrides) {
   try {
@@ -35,6 +55,11 @@ std::string configured_mode(Source& source, const std::vector<std::string>& over
 
 int run_or_sweep(const App& app, Source& source, const Arguments& arguments) {
   std::vector<std::string> overrides = arguments.overrides;
+  if (!arguments.multirun) {
+    if (auto composition = compose_single_run(source, overrides)) {
+      return run_job(JobRun(app, *std::move(composition), JobRun::Place::kRun));
+    }
+  }
   std::string mode = configured_mode(source, overrides);
   if (mode.empty()) {
     mode = arguments.multirun ? "MULTIRUN" : "RUN";

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <polyphony/config/errors.h>
-#include <polyphony/config/provenance.h>
 #include <polyphony/config/scalars.h>
 
 namespace polyphony::job {
@@ -77,10 +76,18 @@ config::Composition Source::compose(const config::ComposeRequest& request) {
 }
 
 config::Composition Source::load(const std::vector<std::string>& overrides, RunMode mode) {
+  if (mode == RunMode::kRun) {
+    config::Provenance provenance;
+    return load_run(overrides, provenance);
+  }
   config::ComposeRequest request = this->request(overrides);
-  request.multirun = mode == RunMode::kMultirun;
-  if (request.multirun) return compose(request);
-  config::Provenance provenance;
+  request.multirun = true;
+  return compose(request);
+}
+
+config::Composition Source::load_run(const std::vector<std::string>& overrides,
+                                     config::Provenance& provenance) {
+  config::ComposeRequest request = this->request(overrides);
   request.observer = &provenance;
   config::Composition composition = compose(request);
   for (std::string& text : provenance.conflicts()) composition.warnings.push_back(std::move(text));

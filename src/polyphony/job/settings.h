@@ -7,6 +7,7 @@
 
 #include <polyphony/config/compose.h>
 #include <polyphony/config/interpolate.h>
+#include <polyphony/config/provenance.h>
 #include <polyphony/config/repository.h>
 #include <polyphony/job/app.h>
 
@@ -27,6 +28,9 @@ class Source {
   /// Composes with the hydra node filled in as Hydra does before a job runs.
   /// In kMultirun the swept keys keep their values of the files. @throws ComposeError
   config::Composition load(const std::vector<std::string>& overrides, RunMode mode);
+  /// The same in kRun. @param provenance  gets who wrote each value
+  config::Composition load_run(const std::vector<std::string>& overrides,
+                               config::Provenance& provenance);
   /// As load without the primary configuration, as --hydra-help wants it.
   config::Composition load_hydra_only(const std::vector<std::string>& overrides);
   config::Composition compose(const config::ComposeRequest& request);
