@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/failure.h>
 #include <polyphony/base/memory.h>
 #include <polyphony/base/output.h>
 #include <polyphony/job/app.h>
@@ -111,12 +112,9 @@ int main(int argc, char** argv) {
               SIG_IGN);  // a file at its limit (ulimit -f) is an error of write(2), as a full disk
   try {
     return run({argv + 1, argv + argc});
-  } catch (const polyphony::Error& error) {
-    fmt::print(stderr, "polyphony: {}\n", error.what());
-    return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "polyphony: unexpected: {}\n  please report this with the command line\n",
-               error.what());
-    return static_cast<int>(polyphony::ExitCode::kInternal);
+    const polyphony::Failure failure = polyphony::failure_of(error);
+    fmt::print(stderr, "polyphony: {}\n", failure.text);
+    return failure.exit_code;
   }
 }

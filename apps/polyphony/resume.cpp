@@ -1,7 +1,6 @@
 #include "resume.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -20,6 +19,7 @@
 #include <polyphony/job/settings.h>
 #include <polyphony/record/store.h>
 #include "experiment.h"
+#include "whole_number.h"
 
 namespace polyphony::app {
 namespace {
@@ -79,13 +79,6 @@ EarlierRun newest_run(const ResumeArguments& arguments) {
       "`polyphony runs` lists the runs; name one's directory");
 }
 
-std::optional<std::int64_t> number_of(const std::string& word) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-  const bool whole = error == std::errc() && end == word.data() + word.size();
-  return whole && number >= 0 ? std::optional(number) : std::nullopt;
-}
-
 EarlierRun run_of_number(const ResumeArguments& arguments, std::int64_t number) {
   const record::Store store = open_store(arguments);
   const std::optional<record::Run> run = store.find(number);
@@ -124,7 +117,9 @@ EarlierRun run_at(const std::string& word) {
 
 EarlierRun locate(const ResumeArguments& arguments) {
   if (arguments.run == "last") return newest_run(arguments);
-  if (const auto number = number_of(arguments.run)) return run_of_number(arguments, *number);
+  if (const auto number = read_whole_number(arguments.run); number && *number >= 0) {
+    return run_of_number(arguments, *number);
+  }
   if (!arguments.store.empty()) open_store(arguments);
   return run_at(arguments.run);
 }

@@ -8,13 +8,18 @@
 
 namespace polyphony::app {
 
+std::optional<std::int64_t> read_whole_number(std::string_view word) {
+  std::int64_t number = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data(), end, number);
+  return error == std::errc() && stop == end ? std::optional(number) : std::nullopt;
+}
+
 CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
   const auto read = [least, most](std::string& word) -> std::string {
-    std::int64_t number = 0;
-    const char* end = word.data() + word.size();
-    const auto [stop, error] = std::from_chars(word.data(), end, number);
-    if (error == std::errc() && stop == end && number >= least && number <= most) {
-      word = std::to_string(number);
+    const auto number = read_whole_number(word);
+    if (number && *number >= least && *number <= most) {
+      word = std::to_string(*number);
       return "";
     }
     return most == std::numeric_limits<std::int64_t>::max()

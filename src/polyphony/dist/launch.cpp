@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/failure.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/last_line.h>
 #include <polyphony/base/signals.h>
@@ -114,12 +115,10 @@ int exit_code_of(const std::function<void()>& work) {
   try {
     work();
     return 0;
-  } catch (const Error& error) {
-    fmt::print(stderr, "polyphony: {}\n", error.what());
-    return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "polyphony: unexpected: {}\n", error.what());
-    return static_cast<int>(ExitCode::kInternal);
+    const Failure failure = failure_of(error);
+    fmt::print(stderr, "polyphony: {}\n", failure.text);
+    return failure.exit_code;
   }
 }
 

@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <polyphony/base/error.h>
 #include <polyphony/config/errors.h>
 #include <polyphony/config/scalars.h>
 #include <polyphony/job/settings.h>
@@ -32,18 +31,14 @@ std::string details(const config::ComposeError& error) {
 }  // namespace
 
 Failure failure_of(const std::exception& error) {
+  Failure failure = polyphony::failure_of(error);
   if (const auto* compose = dynamic_cast<const config::ComposeError*>(&error)) {
-    const std::string more =
-        full_error() ? details(*compose)
-                     : "\n\nSet the environment variable HYDRA_FULL_ERROR=1 to see the error's "
-                       "class, key and place.";
-    return {static_cast<int>(compose->exit_code()), compose->what() + more};
+    failure.text += full_error()
+                        ? details(*compose)
+                        : "\n\nSet the environment variable HYDRA_FULL_ERROR=1 to see the error's "
+                          "class, key and place.";
   }
-  if (const auto* ours = dynamic_cast<const Error*>(&error)) {
-    return {static_cast<int>(ours->exit_code()), ours->what()};
-  }
-  return {static_cast<int>(ExitCode::kInternal),
-          fmt::format("unexpected: {}\n  please report this with the command line", error.what())};
+  return failure;
 }
 
 void print_failure(const Failure& failure, const std::vector<std::string>* overrides) {

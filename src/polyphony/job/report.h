@@ -4,16 +4,12 @@
 #include <string>
 #include <vector>
 
+#include <polyphony/base/failure.h>
+
 namespace polyphony::job {
 
-/// How something went wrong: what to tell the user, and the exit code of the error's class.
-struct Failure {
-  int exit_code = 0;
-  std::string text;
-};
-
-/// Reads the exception. Under HYDRA_FULL_ERROR=1 the text also says the error's class as Hydra
-/// names it, the key, and the file and line.
+/// As polyphony::failure_of. Of an error of composition the text also says, under
+/// HYDRA_FULL_ERROR=1, its class as Hydra names it, the key, and the file and line.
 Failure failure_of(const std::exception& error);
 
 /// Prints a failure to standard error.
