@@ -80,13 +80,14 @@ const Numbers kLogits = {{0.5F, -1.0F, 2.0F}, {-0.5F, 0.25F, 1.0F}, {1.5F, 0.75F
 const Numbers kSeveral = {{1, 0, 1}, {1, 1, 0}, {0, 1, 0}};
 const Numbers kOne = {{2}, {0}, {0}};
 
-std::unique_ptr<train::Task> task_of(const std::string& more) {
-  return config::build<train::Task>(
-      config::parse_yaml("_target_: polyphony.tasks.Classification\nnum_labels: 3\n"
-                         "model: {_target_: test.GivenLogits}\n" +
-                             more,
-                         "task.yaml"),
-      "task");
+std::unique_ptr<train::Task> task_of(const std::string& more,
+                                     const std::string& type = "Classification") {
+  return config::build<train::Task>(config::parse_yaml("_target_: polyphony.tasks." + type +
+                                                           "\nnum_labels: 3\n"
+                                                           "model: {_target_: test.GivenLogits}\n" +
+                                                           more,
+                                                       "task.yaml"),
+                                    "task");
 }
 
 struct Logged {
@@ -214,6 +215,20 @@ TEST(Classification, AListWeighsRowsOfOneClassEach) {
   const double first = (2.0 * surprise(0) + 0.5 * surprise(1)) / 2.5;
   EXPECT_NEAR(logged("train_loss"), (2 * first + surprise(2)) / 3, 1e-6);
   EXPECT_NEAR(logged("val_loss"), (surprise(0) + surprise(1) + surprise(2)) / 3, 1e-6);
+}
+
+TEST(Classification, ItsSiblingsWeighClassesToo) {
+  const double first = (2.0 * surprise(0) + 0.5 * surprise(1)) / 2.5;
+  const double mean = (surprise(0) + surprise(1) + surprise(2)) / 3;
+  const Logged tuned = epoch(*task_of("class_weights: [0.5, 1.0, 2.0]\n", "SequenceClassification"),
+                             Rows(kLogits, kOne));
+  EXPECT_NEAR(tuned("loss_epoch"), (2 * first + surprise(2)) / 3, 1e-6);
+  EXPECT_NEAR(tuned("eval_loss"), mean, 1e-6);
+  const Logged fused =
+      epoch(*task_of("class_weights: [0.5, 1.0, 2.0]\nlr: 0.0\n", "MultiModalArchitecture"),
+            Rows(kLogits, kOne));
+  EXPECT_NEAR(fused("train_loss"), (2 * first + surprise(2)) / 3, 1e-6);
+  EXPECT_NEAR(fused("val_loss"), mean, 1e-6);
 }
 
 TEST(Classification, NullNoneAndOnesAreNoWeights) {

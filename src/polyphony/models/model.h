@@ -40,6 +40,9 @@ class Model : public torch::nn::Module {
   virtual at::Tensor forward(const data::Batch& batch) = 0;
   /// Batch keys that `forward` needs, e.g. "log_mel".
   virtual std::vector<std::string> inputs() const = 0;
+  /// Refuses rows that its weights were not made for. @param labels  classes  @param several
+  /// whether a row may have several of them  @throws ConfigError
+  virtual void check_targets(std::int64_t /*labels*/, bool /*several*/) const {}
 };
 
 /// An input of a batch. @throws DataError naming the inputs there are, and the dataset option to

@@ -62,7 +62,7 @@ class SequenceClassifier : public Model {
   /// Transformers would take is another.
   /// @param several  whether a row may have several classes
   /// @throws ConfigError
-  void check_targets(std::int64_t labels, bool several) const;
+  void check_targets(std::int64_t labels, bool several) const override;
 
   EncoderNetwork& encoder() { return *encoder_; }
   const PretrainedConfig& config() const { return config_; }

@@ -25,6 +25,7 @@ ClassificationOptions classification(const ArchitectureOptions& options) {
   task.model = options.model;
   task.num_labels = options.num_labels;
   task.average = options.average;
+  task.class_weights = options.class_weights;
   config::Node metrics =
       config::Node::list({metric("F1Score", options), metric("Accuracy", options)});
   config::Node collection = config::Node::map();
@@ -68,6 +69,7 @@ void MultiModalArchitectureOptions::describe(config::Fields& f) {
   f.check("warmup_ratio", warmup_ratio >= 0 && warmup_ratio < 1, "in [0, 1)");
   f("eta_min_ratio", eta_min_ratio, "last rate, as a share of lr");
   f.check("eta_min_ratio", eta_min_ratio >= 0 && eta_min_ratio <= 1, "in [0, 1]");
+  tasks::describe(f, "class_weights", class_weights, kClassWeightsDoc);
 }
 
 MultiModalArchitecture::MultiModalArchitecture(Options options)
@@ -91,6 +93,7 @@ void MultiModalPlModuleOptions::describe(config::Fields& f) {
   f.check("t_max", t_max >= 1, "at least 1");
   f("eta_min", eta_min, "least rate");
   f.check("eta_min", eta_min >= 0, "at least 0");
+  tasks::describe(f, "class_weights", class_weights, kClassWeightsDoc);
 }
 
 MultiModalPlModule::MultiModalPlModule(Options options)

@@ -15,6 +15,7 @@ struct ArchitectureOptions {
   /// The original logs the values of batches; see docs/metrics.md.
   metrics::Logging metric_logging = metrics::Logging::kEpoch;
   metrics::TorchMetrics torchmetrics = metrics::TorchMetrics::k1_4_3;
+  ClassWeights class_weights;
 };
 
 struct MultiModalArchitectureOptions : ArchitectureOptions {

@@ -1,22 +1,14 @@
 #include <polyphony/tasks/sequence_classification.h>
 
-#include <torch/nn/functional/loss.h>
 #include <torch/nn/modules/normalization.h>
 
 #include <polyphony/config/registry.h>
 #include <polyphony/metrics/stat_score_metrics.h>
-#include <polyphony/train/trainer.h>
 
 namespace polyphony::tasks {
 namespace {
 
-ClassificationOptions parts(const SequenceClassificationOptions& options) {
-  ClassificationOptions task;
-  task.model = options.model;
-  task.num_labels = options.num_labels;
-  task.label_smoothing = options.label_smoothing_factor;
-  return task;
-}
+using Weights = ClassificationLoss::Weights;
 
 /// Accuracy over all rows and macro F1, under the names that Transformers' users give them.
 metrics::MetricCollection accuracy_and_f1(int classes) {
@@ -29,12 +21,6 @@ metrics::MetricCollection accuracy_and_f1(int classes) {
   return metrics::MetricCollection(std::vector<metrics::NamedMetric>{
       {"accuracy", std::make_shared<metrics::MulticlassAccuracy>(accuracy)},
       {"f1", std::make_shared<metrics::MulticlassF1Score>(f1)}});
-}
-
-at::Tensor loss_of(const at::Tensor& logits, const data::Batch& batch, double smoothing) {
-  namespace functional = torch::nn::functional;
-  return functional::cross_entropy(
-      logits, batch.at("label"), functional::CrossEntropyFuncOptions().label_smoothing(smoothing));
 }
 
 /// Whether a parameter belongs to a layer norm. Group norms, of HuBERT base's first convolution,
@@ -57,16 +43,29 @@ void SequenceClassificationOptions::describe(config::Fields& f) {
     "share of the target spread over all classes, 0 to 1");
   f.check("label_smoothing_factor", label_smoothing_factor >= 0 && label_smoothing_factor < 1,
           "in [0, 1)");
+  tasks::describe(f, "class_weights", class_weights, kClassWeightsDoc);
 }
 
 SequenceClassification::SequenceClassification(const Options& options)
-    : Classification(parts(options)),
+    : SequenceClassification(options, config::build(options.model, "task.model")) {}
+
+SequenceClassification::SequenceClassification(const Options& options,
+                                               std::shared_ptr<models::Model> model)
+    : ModuleTask(std::move(model)),
+      num_labels_(options.num_labels),
       label_smoothing_(options.label_smoothing_factor),
+      loss_({options.num_labels, /*multi_label=*/false, options.class_weights, {}}),
       eval_(accuracy_and_f1(options.num_labels).clone("eval_")),
       test_(accuracy_and_f1(options.num_labels).clone("test_")) {}
 
+void SequenceClassification::setup(const data::Dataset& dataset) {
+  loss_.setup(dataset);
+  model().check_targets(num_labels_, /*several=*/false);
+}
+
 at::Tensor SequenceClassification::training_step(const data::Batch& batch, std::int64_t) {
-  const at::Tensor loss = loss_of(model().forward(batch), batch, label_smoothing_);
+  const at::Tensor loss =
+      loss_(model().forward(batch), batch.at("label"), Weights::kTraining, label_smoothing_);
   train::LogOptions both;
   both.on_step = true;
   both.on_epoch = true;
@@ -80,7 +79,8 @@ void SequenceClassification::evaluate(const data::Batch& batch, metrics::MetricC
   metrics.update(logits, batch.at("label"));
   train::LogOptions over_rows;
   over_rows.sync_dist = true;
-  log(std::string(prefix) + "loss", loss_of(logits, batch, label_smoothing_), over_rows);
+  log(std::string(prefix) + "loss",
+      loss_(logits, batch.at("label"), Weights::kNone, label_smoothing_), over_rows);
 }
 
 void SequenceClassification::validation_step(const data::Batch& batch, std::int64_t) {
@@ -89,11 +89,6 @@ void SequenceClassification::validation_step(const data::Batch& batch, std::int6
 
 void SequenceClassification::test_step(const data::Batch& batch, std::int64_t) {
   evaluate(batch, test_, "test_");
-}
-
-void SequenceClassification::log_metrics(metrics::MetricCollection& metrics) {
-  log_dict(metrics::scalars(metrics.compute(metrics.synced(over_processes()))));
-  metrics.reset();
 }
 
 void SequenceClassification::validation_epoch_end() { log_metrics(eval_); }
