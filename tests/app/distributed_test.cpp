@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -77,6 +78,45 @@ TEST(Distributed, ProcessesOfALauncherShareTheFirstOnesDirectory) {
   EXPECT_TRUE(fs::exists(folder / "run-1/checkpoints/last.ckpt"));
   EXPECT_FALSE(fs::exists(folder / "run-2"));
   EXPECT_EQ(runs_of(folder).size(), 1U);
+}
+
+/// Runs a verb as two processes of a launcher. The configuration names the run's directory, which
+/// the second process learns from the first: its rows are in DIRECTORY.csv.
+void expect_one_directory(const fs::path& folder, std::vector<std::string> words) {
+  fs::rename(write_tones(folder), folder / "run-1.csv");
+  fs::create_directories(folder / "run");
+  write_file(folder / "run/of_before", "");
+  for (const char* word :
+       {"dataset.manifest='${hydra:runtime.output_dir}.csv'", "hydra.run.dir=run",
+        "connected_dir=connected", "num_threads=1", "batch_size=6", "epoch=1"}) {
+    words.emplace_back(word);
+  }
+  words.push_back("--config-path=" + std::string(POLYPHONY_SOURCE_DIR) + "/configs");
+  const Program first = rank_of(0, folder, words);
+  const Program second = rank_of(1, folder, words);
+  const pid_t pid = first.start();
+  const Finished other = second.run();
+  const Finished ended = first.finish(pid);
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  ASSERT_EQ(other.exit_code, 0) << other.err;
+  EXPECT_TRUE(fs::exists(folder / "run-1/rank-1.log"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "run"), fs::directory_iterator()), 1);
+  EXPECT_EQ(runs_of(folder).size(), 1U);
+}
+
+TEST(Distributed, AFineTuningOfALauncherHasTheFirstOnesDirectory) {
+  const std::string encoders = std::string(POLYPHONY_SOURCE_DIR) + "/examples/tiny_encoders";
+  expect_one_directory(fresh("unimodal"), {"unimodal", "mode=text", "dataset=fillets_words",
+                                           "text_pretrained_model_name=" + encoders + "/bert"});
+}
+
+TEST(Distributed, AFusionOfALauncherHasTheFirstOnesDirectory) {
+  expect_one_directory(
+      fresh("multimodal"),
+      {"multimodal", "dataset=fillets", "dataset.inputs=[log_mel]", "+ngram_buckets=64",
+       "audio_step=0", "text_step=0", "~architecture.model",
+       "+architecture.model={_target_: polyphony.models.AudioClassifier, num_labels: 3, encoder: "
+       "{_target_: polyphony.models.LogMelEncoder, channels: 8, dims: 8}}"});
 }
 
 TEST(Distributed, ALaunchersProcessesThatMayNotResumeEndWithTheCodeOfTheFirst) {

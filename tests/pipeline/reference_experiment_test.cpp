@@ -206,6 +206,18 @@ TEST_F(ReferenceExperimentSlow, AFineTuningIsExtendedInItsDirectory) {
   EXPECT_TRUE(fs::exists(connected("checkpoints/text/checkpoint-9/model.safetensors")));
 }
 
+TEST_F(ReferenceExperimentSlow, AFineTuningHasCallbacksClassWeightsAndProcesses) {
+  const Finished tuned = unimodal(
+      "text", {"epoch=5", "+task.class_weights=balanced", "+trainer.devices=2",
+               "+callbacks.early_stopping={_target_: polyphony.callbacks.EarlyStopping, monitor: "
+               "eval_loss, patience: 1, min_delta: 100}"});
+  ASSERT_EQ(tuned.exit_code, 0) << tuned.out << tuned.err;
+  // Nine rows a process in batches of six: two steps an epoch, and no third epoch.
+  EXPECT_TRUE(fs::exists(connected("checkpoints/text/checkpoint-4")));
+  EXPECT_FALSE(fs::exists(connected("checkpoints/text/checkpoint-6")));
+  EXPECT_TRUE(fs::exists(base_ / "work/logs/0/rank-1.log"));
+}
+
 TEST_F(ReferenceExperimentSlow, TheTextsOfKemdy19AreFineTunedOn) {
   const char* given = std::getenv("KEMDY19_DIR");
   const fs::path corpus = given != nullptr ? given : "/work/shared/data/kemdy19";

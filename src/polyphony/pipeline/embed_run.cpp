@@ -4,6 +4,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/pipeline/embed.h>
+#include <polyphony/pipeline/processes.h>
 #include <polyphony/pipeline/recording.h>
 #include <polyphony/pipeline/reference_tree.h>
 #include <polyphony/tensor/seed.h>
@@ -47,14 +48,18 @@ void embed_all(const EmbedOptions& options, train::Strategy& strategy) {
 }  // namespace
 
 void run_embed(const Request& request) {
-  config::Node config = resolved(request);
-  for_this_build(config.find("trainer"));
-  EmbedOptions options;
-  config::Fields fields(config, "polyphony embed", "");
-  options.describe(fields);
+  const auto read = [](const Request& mine) {
+    config::Node config = resolved(mine);
+    for_this_build(config.find("trainer"));
+    EmbedOptions options;
+    config::Fields fields(config, "polyphony embed", "");
+    options.describe(fields);
+    return options;
+  };
+  const EmbedOptions options = read(request);
   in_processes(request, options.trainer, options.num_threads,
-               [&](const Request&, std::unique_ptr<train::Strategy> strategy) {
-                 embed_all(options, *strategy);
+               [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
+                 embed_all(mine.output_dir == request.output_dir ? options : read(mine), *strategy);
                });
 }
 

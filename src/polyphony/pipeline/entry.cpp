@@ -1,7 +1,6 @@
 #include <polyphony/pipeline/entry.h>
 
 #include <cstdio>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -20,18 +19,10 @@
 namespace polyphony::pipeline {
 namespace {
 
-/// Options of a verb's configuration, for its schema.
-template <class Options>
-std::vector<config::FieldDoc> options_of() {
-  config::Fields fields;
-  Options{}.describe(fields);
-  return fields.docs();
-}
-
 /// JSON Schema of a class; of a verb's whole configuration for "" (an experiment) and "vote".
 void print_schema(const std::string& name) {
   if (name.empty() || name == "experiment") {
-    fmt::print("{}\n", config::root_schema("an experiment", options_of<ExperimentOptions>()));
+    fmt::print("{}\n", config::root_schema("an experiment", docs_of<ExperimentOptions>()));
     return;
   }
   const config::Target target = config::find_target(name);

@@ -181,18 +181,6 @@ Json misclassified(const Scored& scored) {
 
 }  // namespace
 
-std::vector<double> softmax_rows(std::span<const float> logits, std::size_t classes) {
-  std::vector<double> out(logits.size());
-  for (std::size_t begin = 0; begin < logits.size(); begin += classes) {
-    const auto row = logits.subspan(begin, classes);
-    const double largest = *std::max_element(row.begin(), row.end());
-    double sum = 0;
-    for (std::size_t c = 0; c < classes; ++c) sum += out[begin + c] = std::exp(row[c] - largest);
-    for (std::size_t c = 0; c < classes; ++c) out[begin + c] /= sum;
-  }
-  return out;
-}
-
 std::vector<Figure> figures_of(const Scored& scored) {
   std::vector<Figure> figures;
   const auto add = [&](const char* kind, const Json& json) {

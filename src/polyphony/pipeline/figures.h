@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -29,9 +28,6 @@ struct Figure {
   std::string name;  ///< STAGE/KIND
   std::string data;  ///< JSON
 };
-
-/// Softmax of each row. @param logits  [rows, classes], row-major
-std::vector<double> softmax_rows(std::span<const float> logits, std::size_t classes);
 
 /// Confusion matrix, per-class table, ROC and precision-recall curves of each class against the
 /// rest, calibration in 10 bins, and the misclassified rows, the surest first, 1000 at most.

@@ -8,54 +8,32 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <polyphony/base/assignment.h>
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/base/signals.h>
-#include <polyphony/callbacks/defaults.h>
 #include <polyphony/config/interpolate.h>
 #include <polyphony/config/scalars.h>
 #include <polyphony/config/yaml.h>
-#include <polyphony/pipeline/embed.h>
-#include <polyphony/pipeline/options.h>
-#include <polyphony/pipeline/recording.h>
+#include <polyphony/pipeline/experiment_run.h>
+#include <polyphony/pipeline/logits.h>
 #include <polyphony/pipeline/reference_tree.h>
-#include <polyphony/pipeline/resume_guard.h>
-#include <polyphony/pipeline/resume_point.h>
-#include <polyphony/pipeline/run_monitor.h>
-#include <polyphony/pipeline/stoppable.h>
-#include <polyphony/tensor/plain.h>
-#include <polyphony/tensor/seed.h>
 #include <polyphony/train/checkpoint.h>
-#include <polyphony/train/trainer.h>
 
 namespace polyphony::pipeline {
 namespace fs = std::filesystem;
 namespace {
 
-enum class Stage { kTrain, kTest, kPredict };
-
 /// What the original's multimodal trees say. Other keys at the root are variables.
-struct MultimodalOptions {
+struct MultimodalOptions : RunOptions {
   std::string mode;
-  std::string run_name = "multimodal";
-  std::int64_t seed = 2024;
-  int num_threads = 0;
   ReferenceData data;
   config::Child<train::Task> architecture;
   config::Child<train::Task> architecture_module;  ///< January 2024
-  config::Named<config::Child<train::Callback>> callbacks;
-  Loggers logger;
-  RecordingOptions recording;
-  train::TrainerOptions trainer;
-  EmbeddingsOptions embeddings;
   int batch_size = 32;
   int workers_ratio = 2;
   bool use_all_workers = false;
   std::int64_t resumed_step = 0;
   std::optional<std::string> resume_from;
-  ResumeOptions resume;
   std::optional<std::string> ckpt_path;
   std::string connected_dir;
   std::string submission_file_name = "test";
@@ -64,21 +42,16 @@ struct MultimodalOptions {
   std::string target_column_name = "emotion";
   std::string monitor = "val_MulticlassF1Score";
 
+  MultimodalOptions() { run_name = "multimodal"; }
   void describe(config::Fields& f) {
     f("mode", mode, "train, test or predict");
     f("run_name", run_name, "name of the run in the record");
     f("seed", seed, "of initialisation, order and dropout");
     f.check("seed", seed >= 0, "at least 0");
-    f("num_threads", num_threads, "threads of LibTorch's kernels; 0: its own choice");
-    f.check("num_threads", num_threads >= 0, "at least 0");
+    RunOptions::describe(f);
     data.describe(f);
     f("architecture", architecture, "model, loss, metrics and optimizer");
     f("architecture_module", architecture_module, "the same, as January 2024 calls it");
-    f("callbacks", callbacks, "what watches the run");
-    f("logger", logger, "where metrics go beside the local record");
-    f("recording", recording, "what is recorded of the run");
-    f("trainer", trainer, "the loops");
-    f("embeddings", embeddings, "where hidden states of the frozen encoders are kept");
     f("batch_size", batch_size, "rows of a batch");
     f.check("batch_size", batch_size >= 1, "at least 1");
     f("workers_ratio", workers_ratio, "threads that load rows, a device");
@@ -87,7 +60,6 @@ struct MultimodalOptions {
     f("resumed_step", resumed_step, "more than 0: go on from last.ckpt of the checkpoint folder");
     f.check("resumed_step", resumed_step >= 0, "at least 0");
     f("resume_from", resume_from, "train: any checkpoint to go on from");
-    f("resume", resume, "what may have changed where training goes on from a checkpoint");
     f("ckpt_path", ckpt_path, "test and predict: the weights to use");
     f("connected_dir", connected_dir, "predict: folder of data, logits and submissions");
     f("submission_file_name", submission_file_name, "predict: CONNECTED_DIR/data/NAME.csv to fill");
@@ -102,11 +74,9 @@ struct MultimodalOptions {
   }
 };
 
-Stage stage_of(const MultimodalOptions& options) {
-  if (options.mode.empty()) return options.ckpt_path ? Stage::kTest : Stage::kTrain;
-  if (options.mode == "train") return Stage::kTrain;
-  if (options.mode == "test") return Stage::kTest;
-  if (options.mode == "predict") return Stage::kPredict;
+train::Stage stage_of(const MultimodalOptions& options) {
+  train::Stage stage = options.ckpt_path ? train::Stage::kTest : train::Stage::kTrain;
+  if (options.mode.empty() || config::read(config::Node(options.mode), stage)) return stage;
   if (options.mode == "tune") {
     throw ConfigError(
         "mode: tune: the original's search (Optuna) is not built yet",
@@ -154,88 +124,47 @@ fs::path checkpoint(const MultimodalOptions& options) {
 }
 
 /// One run of the fusion model.
-class Multimodal {
+class Fusion : public Experiment {
  public:
-  Multimodal(MultimodalOptions options, Recording& recording,
-             std::unique_ptr<train::Strategy> strategy, std::unique_ptr<ResumeGuard> guard)
-      : options_(std::move(options)),
-        recording_(recording),
-        guard_(guard.get()),
-        trainer_(options_.trainer, recording.directory(),
-                 parts(std::move(strategy), std::move(guard))),
-        embedder_(options_.embeddings, trainer_.strategy()) {
-    tensor::set_up_compute(options_.num_threads, determinism(options_.trainer.deterministic));
-    fmt::print("{}\n", tensor::describe_compute());
-    tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
-    task_ = config::build<train::Task>(
-        options_.task(), options_.architecture.is_set() ? "architecture" : "architecture_module");
+  explicit Fusion(MultimodalOptions options) : options_(std::move(options)) {
+    if (options_.task().is_null()) {
+      throw ConfigError("architecture: must be given", "choose one: architecture=NAME");
+    }
+    stage_ = stage_of(options_);
+    if (stage_ != train::Stage::kTrain) checkpoint(options_);  // says early what is missing
   }
 
-  void run(Stage stage) {
-    switch (stage) {
-      case Stage::kTrain:
-        return train();
-      case Stage::kTest:
-        return test();
-      case Stage::kPredict:
-        return predict();
-    }
+  RunOptions& options() override { return options_; }
+  std::unique_ptr<train::Task> task() override {
+    return config::build<train::Task>(
+        options_.task(), options_.architecture.is_set() ? "architecture" : "architecture_module");
+  }
+  std::unique_ptr<data::Dataset> rows(const std::string& split) const override {
+    return options_.data.rows(split);
+  }
+  void load(data::LoaderOptions& loading, train::Stage) const override {
+    const int processors = static_cast<int>(std::thread::hardware_concurrency());
+    loading.batch_size = options_.batch_size;
+    loading.workers =
+        options_.use_all_workers ? processors : std::min(options_.workers_ratio, processors);
+  }
+  const config::Node& dataset() const override { return options_.data.section(); }
+  const config::Node& hyper_parameters() const override { return options_.task(); }
+  const char* resume_key() const override { return "+resume_from"; }
+
+  void run(ExperimentRun& run) override {
+    if (stage_ == train::Stage::kTrain) return run.fit("train", "val", resume_from());
+    if (stage_ == train::Stage::kPredict) require_names();
+    run.load_weights(checkpoint(options_));
+    if (stage_ == train::Stage::kTest) return run.test("test");
+    const at::Tensor logits = run.predict("predict");
+    if (run.trainer().is_global_zero()) write(logits, run.rows("predict"));
   }
 
  private:
-  train::TrainerParts parts(std::unique_ptr<train::Strategy> strategy,
-                            std::unique_ptr<ResumeGuard> guard) {
-    train::TrainerParts parts;
-    parts.strategy = std::move(strategy);
-    for (const auto& [name, child] : options_.callbacks) {
-      if (child.is_set()) parts.callbacks.push_back(config::build(child, "callbacks." + name));
-    }
-    parts.callbacks = callbacks::with_defaults(std::move(parts.callbacks), options_.trainer);
-    parts.callbacks.push_back(std::make_unique<RunMonitor>(recording_));
-    parts.callbacks.push_back(std::move(guard));
-    parts.loggers = recording_.take_loggers();
-    parts.hyper_parameters = tensor::value_of(options_.task());
-    parts.resume_key = "+resume_from";
-    return parts;
-  }
-
-  std::unique_ptr<data::Dataset> rows_of(const std::string& stage) {
-    return embedder_.embed(options_.data.rows(stage), stage);
-  }
-
-  data::LoaderOptions loading(bool train) const {
-    data::LoaderOptions loader;
-    loader.batch_size = options_.batch_size;
-    loader.shuffle = train;
-    const int processors = static_cast<int>(std::thread::hardware_concurrency());
-    loader.workers =
-        options_.use_all_workers ? processors : std::min(options_.workers_ratio, processors);
-    loader.seed = static_cast<std::uint64_t>(options_.seed);
-    loader.shard = {trainer_.strategy().rank(), trainer_.strategy().world_size()};
-    loader.even_shards = train;
-    return loader;
-  }
-
-  void train() {
-    stop_if_asked(trainer_.strategy());
-    const auto rows = rows_of("train");
-    const auto val_rows = rows_of("val");
-    task_->setup(*rows);
-    guard_->observe(*rows, *val_rows, options_.data.section(), trainer_.strategy());
-    data::Loader loader(*rows, loading(true));
-    data::Loader val_loader(*val_rows, loading(false));
-    try {
-      trainer_.fit(*task_, loader, &val_loader, resume());
-    } catch (const Interrupted& stop) {
-      throw Interrupted::with_remedy(
-          stop.signal_number(), stop.checkpoint(),
-          "to go on exactly where it stopped, give the same command with " +
-              assignment("+resume_from", stop.checkpoint().string()));
-    }
-  }
-
   /// The checkpoint to go on from: the original's last.ckpt, or an interrupted run's own.
-  fs::path resume() const {
+  fs::path resume_from() const {
+    if (options_.resumed) return *options_.resumed;
     if (options_.resume_from) return *options_.resume_from;
     if (options_.resumed_step == 0) return {};
     for (const auto& [name, child] : options_.callbacks) {
@@ -245,32 +174,6 @@ class Multimodal {
     }
     throw ConfigError("resumed_step: more than 0, but no checkpoint folder is known",
                       "set callbacks.model_checkpoint.dirpath");
-  }
-
-  void load_weights() {
-    const fs::path path = checkpoint(options_);
-    task_->load_state(train::load_state_dict(path), path.string());
-    fmt::print("weights: {}\n", path.string());
-  }
-
-  void test() {
-    load_weights();
-    const auto rows = rows_of("test");
-    task_->setup(*rows);
-    data::Loader loader(*rows, loading(false));
-    for (const auto& [name, value] : trainer_.test(*task_, loader)) {
-      fmt::print("{:<24} {:.4f}\n", name, value);
-    }
-  }
-
-  void predict() {
-    require_names();
-    load_weights();
-    const auto rows = rows_of("predict");
-    data::Loader loader(*rows, loading(false));
-    const at::Tensor logits = trainer_.predict(*task_, loader).contiguous();
-    if (!trainer_.is_global_zero()) return;
-    write(logits, *rows);
   }
 
   void require_names() const {
@@ -321,17 +224,13 @@ class Multimodal {
     }
     const fs::path npy = folder / "logits" / (options_.logit_name + ".npy");
     const fs::path csv = folder / "submissions" / (options_.submission_name + ".csv");
-    save_logits(npy.string(), kept);
+    save_logits(npy, kept);
     write_file(csv, to_csv(table));
     fmt::print("logits of {} rows: {}\nlabels: {}\n", wanted, npy.string(), csv.string());
   }
 
   MultimodalOptions options_;
-  Recording& recording_;
-  ResumeGuard* guard_;  ///< the trainer's
-  train::Trainer trainer_;
-  Embedder embedder_;
-  std::unique_ptr<train::Task> task_;
+  train::Stage stage_ = train::Stage::kTrain;
 };
 
 /// A value of the composed configuration, resolved alone; empty where there is none.
@@ -374,36 +273,10 @@ void take_tuned_parameters(Request& request) {
 void run_multimodal(const Request& given) {
   Request request = given;
   take_tuned_parameters(request);
-  config::Node config = resolved(request);
-  for_this_build(config.find("trainer"));
-  MultimodalOptions options;
-  config::Fields fields(config, "polyphony multimodal", "");
-  options.describe(fields);
-  if (options.task().is_null()) {
-    throw ConfigError("architecture: must be given", "choose one: architecture=NAME");
-  }
-  const Stage stage = stage_of(options);
-  if (stage != Stage::kTrain) checkpoint(options);  // says early what is missing
-  refuse_before_launch(request, config, options.trainer,
-                       ResumeGuard(request, config, fields.docs(), options.resume),
-                       train::processes_to_launch(options.trainer, options.num_threads));
-  in_processes(request, options.trainer, options.num_threads,
-               [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-                 auto guard =
-                     std::make_unique<ResumeGuard>(mine, config, fields.docs(), options.resume);
-                 const auto point = resume_point(mine, config, options.trainer, *guard, *strategy);
-                 const bool dev_run = options.trainer.fast_dev_run.count > 0;
-                 RunLabel label{options.run_name, options.seed, options.recording,
-                                dev_run ? Loggers{} : options.logger};
-                 if (point) {
-                   options.resume_from = point->checkpoint.string();
-                   label.rows_before = point->rows;
-                 }
-                 Recording recording(mine, config, std::move(label), *strategy);
-                 recording.during([&] {
-                   Multimodal(options, recording, std::move(strategy), std::move(guard)).run(stage);
-                 });
-               });
+  run_recorded(request, [](const Request&, config::Node& config) {
+    for_this_build(config.find("trainer"));
+    return std::make_unique<Fusion>(read_options<MultimodalOptions>(config, "multimodal"));
+  });
 }
 
 }  // namespace polyphony::pipeline

@@ -8,6 +8,17 @@ tensor::Determinism determinism(const train::Deterministic& option) {
   return option.mode == On::kOn ? tensor::Determinism::kOn : tensor::Determinism::kOff;
 }
 
+void RunOptions::describe(config::Fields& f) {
+  f("num_threads", num_threads, "threads of LibTorch's kernels; 0: measured at start");
+  f.check("num_threads", num_threads >= 0, "at least 0");
+  f("callbacks", callbacks, "what watches the run");
+  f("logger", logger, "where metrics go beside the run's own record");
+  f("recording", recording, "what the run's own record says and holds");
+  f("trainer", trainer, "the loops");
+  f("embeddings", embeddings, "where hidden states of a dataset's frozen encoders are kept");
+  f("resume", resume, "what may have changed where training goes on from a checkpoint");
+}
+
 void SplitOptions::describe(config::Fields& f) {
   f("train", train, "rows to train on");
   f("val", val, "rows to validate on after each epoch");
@@ -34,21 +45,14 @@ void ExperimentOptions::describe(config::Fields& f) {
   f.required("run_name", run_name, "name of the run in the record");
   f("seed", seed, "of initialisation, order and dropout");
   f.check("seed", seed >= 0, "at least 0");
-  f("num_threads", num_threads, "threads of LibTorch's kernels; 0: measured at start");
-  f.check("num_threads", num_threads >= 0, "at least 0");
+  RunOptions::describe(f);
   f.required("dataset", dataset, "the rows");
   f.required("task", task, "model, loss and metrics");
   f.required("optimizer", optimizer, "how parameters are moved");
   f.required("schedule", schedule, "learning rate over the run");
-  f("callbacks", callbacks, "what watches the run");
-  f("logger", logger, "where metrics go beside the run's own record");
-  f("recording", recording, "what the run's own record says and holds");
-  f("trainer", trainer, "the loops");
   f("loading", loading, "batches and loading threads");
   f("split", split, "value of the split column for each stage");
-  f("embeddings", embeddings, "where hidden states of a dataset's frozen encoders are kept");
   f("ckpt_path", ckpt_path, "train: resume from it; test and predict: the weights to use");
-  f("resume", resume, "what may have changed where training goes on from ckpt_path");
   f("test_after_train", test_after_train,
     "test and predict with the best checkpoint after training");
 }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <polyphony/config/registry.h>
 #include <polyphony/data/dataset.h>
@@ -20,7 +22,45 @@ namespace polyphony::pipeline {
 /// What a trainer's option means to LibTorch.
 tensor::Determinism determinism(const train::Deterministic& option);
 
-enum class Mode { kTrain, kTest, kPredict };
+/// What every verb that trains reads of a configuration.
+struct RunOptions {
+  std::string run_name;
+  std::int64_t seed = 2024;
+  int num_threads = 0;
+  config::Named<config::Child<train::Callback>> callbacks;
+  Loggers logger;
+  RecordingOptions recording;
+  train::TrainerOptions trainer;
+  EmbeddingsOptions embeddings;
+  ResumeOptions resume;
+
+  /// All but run_name and seed, of which the verbs say their own.
+  void describe(config::Fields& f);
+
+  // What follows from them, and is no option.
+  std::vector<config::FieldDoc> docs;  ///< of all options that the verb reads
+  /// The checkpoint that an earlier run goes on from in its own directory (resume_point.h).
+  std::optional<std::filesystem::path> resumed;
+};
+
+/// Options without a configuration, for what is said of them.
+template <class Options>
+std::vector<config::FieldDoc> docs_of() {
+  config::Fields fields;
+  Options{}.describe(fields);
+  return fields.docs();
+}
+
+/// A verb's options. Keys at the root that it does not read are variables for interpolation.
+/// @throws ConfigError
+template <class Options>
+Options read_options(const config::Node& config, const std::string& verb) {
+  Options options;
+  config::Fields fields(config, "polyphony " + verb, "");
+  options.describe(fields);
+  options.docs = docs_of<Options>();
+  return options;
+}
 
 /// Which value of the split column each stage uses.
 struct SplitOptions {
@@ -42,25 +82,16 @@ struct LoadingOptions {
   void describe(config::Fields& f);
 };
 
-/// What an experiment's configuration says. Other keys at the root are variables for interpolation.
-struct ExperimentOptions {
-  Mode mode = Mode::kTrain;
-  std::string run_name;
-  std::int64_t seed = 2024;
-  int num_threads = 0;
+/// What an experiment's configuration says.
+struct ExperimentOptions : RunOptions {
+  train::Stage mode = train::Stage::kTrain;
   config::Child<data::Dataset> dataset;
   config::Child<train::Task> task;
   config::Child<optim::Optimizer> optimizer;
   config::Child<optim::Schedule> schedule;
-  config::Named<config::Child<train::Callback>> callbacks;
-  Loggers logger;
-  RecordingOptions recording;
-  train::TrainerOptions trainer;
   LoadingOptions loading;
   SplitOptions split;
-  EmbeddingsOptions embeddings;
   std::optional<std::string> ckpt_path;
-  ResumeOptions resume;
   bool test_after_train = true;
 
   void describe(config::Fields& f);
@@ -68,10 +99,11 @@ struct ExperimentOptions {
 
 }  // namespace polyphony::pipeline
 
+/// The stages that a configuration can name as its mode.
 template <>
-struct polyphony::config::EnumNames<polyphony::pipeline::Mode> {
-  static constexpr std::pair<const char*, polyphony::pipeline::Mode> kTable[] = {
-      {"train", polyphony::pipeline::Mode::kTrain},
-      {"test", polyphony::pipeline::Mode::kTest},
-      {"predict", polyphony::pipeline::Mode::kPredict}};
+struct polyphony::config::EnumNames<polyphony::train::Stage> {
+  static constexpr std::pair<const char*, polyphony::train::Stage> kTable[] = {
+      {"train", polyphony::train::Stage::kTrain},
+      {"test", polyphony::train::Stage::kTest},
+      {"predict", polyphony::train::Stage::kPredict}};
 };

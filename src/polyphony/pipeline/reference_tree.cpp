@@ -2,15 +2,10 @@
 
 #include <algorithm>
 
-#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
-#include <polyphony/base/environment.h>
 #include <polyphony/base/error.h>
-#include <polyphony/base/npy.h>
 #include <polyphony/config/scalars.h>
-#include <polyphony/dist/launch.h>
-#include <polyphony/pipeline/stoppable.h>
 
 namespace polyphony::pipeline {
 namespace {
@@ -87,31 +82,6 @@ void for_this_build(config::Node* trainer) {
   if (strategy.starts_with("deepspeed")) {
     fmt::print("note: trainer.strategy={}: ddp is taken, which computes the same\n", strategy);
     trainer->set("strategy", "ddp");
-  }
-}
-
-void save_logits(const std::string& path, const at::Tensor& logits) {
-  const at::Tensor plain = logits.contiguous();
-  NpyArray array;
-  array.shape = plain.sizes().vec();
-  array.values.assign(plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel());
-  save_npy(path, array);
-}
-
-void in_processes(const Request& request, const train::TrainerOptions& trainer, int num_threads,
-                  const RankWork& work) {
-  const auto run_rank = [&] {
-    std::unique_ptr<train::Strategy> strategy = train::make_strategy(trainer);
-    stoppable(strategy->rank(), [&] {
-      Request mine = request;
-      mine.output_dir = strategy->broadcast(request.output_dir.string());
-      work(mine, std::move(strategy));
-    });
-  };
-  if (const auto launch = train::processes_to_launch(trainer, num_threads)) {
-    dist::launch(*launch, process_environment(), run_rank);
-  } else {
-    run_rank();
   }
 }
 

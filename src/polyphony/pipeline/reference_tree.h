@@ -1,17 +1,11 @@
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <polyphony/config/registry.h>
 #include <polyphony/data/dataset.h>
-#include <polyphony/data/loader.h>
-#include <polyphony/pipeline/entry.h>
-#include <polyphony/train/strategy.h>
-#include <polyphony/train/trainer.h>
 
 namespace polyphony::pipeline {
 
@@ -39,14 +33,5 @@ struct ReferenceData {
 /// each: the processor for a GPU, bf16 for half precision (as Lightning does there), and ddp, which
 /// computes the same, for DeepSpeed. @param trainer  the trainer's section; may be null
 void for_this_build(config::Node* trainer);
-
-/// Logits as .npy, float32 [rows, classes].
-void save_logits(const std::string& path, const at::Tensor& logits);
-
-/// This process's part of a run, with the request's directory that of rank 0.
-using RankWork = std::function<void(const Request&, std::unique_ptr<train::Strategy>)>;
-/// Starts the processes that the options ask for (or is one of those that others started).
-void in_processes(const Request& request, const train::TrainerOptions& trainer, int num_threads,
-                  const RankWork& work);
 
 }  // namespace polyphony::pipeline

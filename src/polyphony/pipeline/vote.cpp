@@ -16,6 +16,7 @@
 #include <polyphony/config/registry.h>
 #include <polyphony/corpus/manifest.h>
 #include <polyphony/metrics/counts.h>
+#include <polyphony/pipeline/logits.h>
 #include <polyphony/pipeline/recording.h>
 
 namespace polyphony::pipeline {
@@ -139,20 +140,6 @@ NpyArray load_logits(const std::string& path, const std::string& name) {
   return logits;
 }
 
-void softmax_rows(NpyArray& logits) {
-  const auto classes = static_cast<std::size_t>(logits.shape[1]);
-  for (std::size_t begin = 0; begin < logits.values.size(); begin += classes) {
-    const auto row = std::span(logits.values).subspan(begin, classes);
-    const float largest = *std::max_element(row.begin(), row.end());
-    double sum = 0;
-    for (float& value : row) {
-      value = std::exp(value - largest);
-      sum += value;
-    }
-    for (float& value : row) value = static_cast<float>(value / sum);
-  }
-}
-
 /// All voters' logits (or probabilities), of one shape.
 std::vector<NpyArray> load_voters(const config::Named<std::string>& paths, VoteOn vote_on) {
   std::vector<NpyArray> voters;
@@ -164,7 +151,10 @@ std::vector<NpyArray> load_voters(const config::Named<std::string>& paths, VoteO
                       paths.front().second, fmt::join(voters.front().shape, ", ")),
           "vote over logits of the same rows and classes");
     }
-    if (vote_on == VoteOn::kProbabilities) softmax_rows(voters.back());
+    if (vote_on == VoteOn::kProbabilities) {
+      softmax_rows(std::span(voters.back().values),
+                   static_cast<std::size_t>(voters.back().shape[1]));
+    }
   }
   return voters;
 }

@@ -1,4 +1,4 @@
-#include <polyphony/pipeline/stoppable.h>
+#include <polyphony/pipeline/processes.h>
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -11,7 +11,9 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/environment.h>
 #include <polyphony/base/signals.h>
+#include <polyphony/dist/launch.h>
 
 extern char** environ;
 
@@ -41,8 +43,8 @@ std::string call_scontrol(std::string job) {
   return WEXITSTATUS(status) == 0 ? "" : fmt::format("exit code {}", WEXITSTATUS(status));
 }
 
-}  // namespace
-
+/// `scontrol requeue` of the Slurm job that this is, if POLYPHONY_REQUEUE=1 asks for it; says what
+/// came of it.
 void requeue(const Environment& environment) {
   const std::string asked = environment("POLYPHONY_REQUEUE").value_or("");
   if (asked.empty() || asked == "0") return;
@@ -62,11 +64,8 @@ void requeue(const Environment& environment) {
   }
 }
 
-void stop_if_asked(train::Strategy& strategy) {
-  const int number = strategy.agreed_signal(StopSignals::requested());
-  if (number != 0) throw Interrupted::unsaved(number);
-}
-
+/// Does a process's part of a run, which stop signals ask to save and end.
+/// @param rank  of this process among those of the run
 void stoppable(int rank, const std::function<void()>& work) {
   StopSignals::until_exit();
   try {
@@ -75,6 +74,34 @@ void stoppable(int rank, const std::function<void()>& work) {
     if (rank == 0 && stop.signal_number() == SIGUSR1) requeue(process_environment());
     throw;
   }
+}
+
+}  // namespace
+
+void in_processes(const Request& request, const train::TrainerOptions& trainer, int num_threads,
+                  const RankWork& work) {
+  const auto run_rank = [&] {
+    std::unique_ptr<train::Strategy> strategy = train::make_strategy(trainer);
+    stoppable(strategy->rank(), [&] {
+      Request mine = request;
+      // Under a launcher of others rank 0 alone has made a directory.
+      mine.output_dir = strategy->broadcast(request.output_dir.string());
+      if (mine.output_dir != request.output_dir) {
+        mine.config.hydra.find("runtime")->set("output_dir", mine.output_dir.string());
+      }
+      work(mine, std::move(strategy));
+    });
+  };
+  if (const auto launch = train::processes_to_launch(trainer, num_threads)) {
+    dist::launch(*launch, process_environment(), run_rank);
+  } else {
+    run_rank();
+  }
+}
+
+void stop_if_asked(train::Strategy& strategy) {
+  const int number = strategy.agreed_signal(StopSignals::requested());
+  if (number != 0) throw Interrupted::unsaved(number);
 }
 
 }  // namespace polyphony::pipeline
