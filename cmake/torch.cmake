@@ -9,6 +9,7 @@
 # files NAME_v1.cpp and NAME_v2.cpp is compiled.
 # The headers of Debian's 1.13.1 say 1.13.0.
 set(tested_torch 1.13.0 2.11.0 2.15.0)
+list(JOIN tested_torch ", " tested_list)
 
 if(EXISTS /usr/include/torch/csrc/api/include/torch/version.h)
   set(default_torch debian)
@@ -43,9 +44,9 @@ endforeach()
 string(REPLACE ";" "." POLYPHONY_TORCH_VERSION "${POLYPHONY_TORCH_VERSION}")
 if(POLYPHONY_TORCH_VERSION VERSION_LESS 1.13)
   message(FATAL_ERROR "LibTorch ${POLYPHONY_TORCH_VERSION} (${torch_include}) is too old: "
-                      "1.13 is the oldest that works; tested are ${tested_torch}")
+                      "1.13 is the oldest that works; tested are ${tested_list}")
 elseif(NOT POLYPHONY_TORCH_VERSION IN_LIST tested_torch)
-  message(NOTICE "LibTorch ${POLYPHONY_TORCH_VERSION} is taken, but not tested: ${tested_torch} are")
+  message(NOTICE "LibTorch ${POLYPHONY_TORCH_VERSION} is taken, but not tested: ${tested_list} are")
 endif()
 set(POLYPHONY_TORCH_API v2)
 if(POLYPHONY_TORCH_VERSION VERSION_LESS 2)
@@ -68,5 +69,10 @@ if(POLYPHONY_TORCH STREQUAL "debian")
 else()
   include(torch_folder)
 endif()
-target_link_libraries(polyphony_libtorch INTERFACE OpenMP::OpenMP_CXX)
+# By its flag, not as a file: wheels have a libgomp.so.1 of their own beside LibTorch, and CMake would
+# warn at every target that one hides the other. One is loaded, whichever is found first.
+add_library(polyphony_openmp INTERFACE)
+target_compile_options(polyphony_openmp INTERFACE ${OpenMP_CXX_FLAGS})
+target_link_options(polyphony_openmp INTERFACE ${OpenMP_CXX_FLAGS})
+target_link_libraries(polyphony_libtorch INTERFACE polyphony_openmp)
 message(STATUS "LibTorch ${POLYPHONY_TORCH_VERSION}: ${torch_include}")
