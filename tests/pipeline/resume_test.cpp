@@ -108,6 +108,16 @@ class Program {
   pid_t pid_ = 0;
 };
 
+/// The dict with another value for one of its keys.
+tensor::Value with(const tensor::Value& dict, const std::string& key, const tensor::Value& value) {
+  tensor::Value changed = tensor::Value::dict();
+  for (const auto& [name, old] : dict.entries()) {
+    const bool meant = name.kind() == tensor::Value::Kind::kString && name.as_string() == key;
+    changed.set(name, meant ? value : old);
+  }
+  return changed;
+}
+
 /// The parameter is the number of processes.
 class ProgramResume : public ::testing::TestWithParam<int> {
  protected:
@@ -166,6 +176,21 @@ TEST_P(ProgramResume, InItsOwnDirectoryAfterAKill) {
   ASSERT_EQ(Program::again(base_, "killed", GetParam()).wait(), 0)
       << read_file(base_ / "killed.txt");
   expect_straight("killed");
+}
+
+TEST_P(ProgramResume, FromAnotherLibTorchsCheckpointNamesBoth) {
+  const Program killed = start("killed");
+  killed.signal_when(base_ / "killed" / "checkpoints" / "last.ckpt", SIGKILL);
+  ASSERT_EQ(killed.wait(), 128 + SIGKILL);
+  const tensor::Value saved = last_of("killed");
+  const tensor::Value& facts = saved.at("polyphony_run");
+  tensor::save_archive(
+      base_ / "other.ckpt",
+      with(saved, "polyphony_run", with(facts, "torch", tensor::Value(std::string("1.2.3")))));
+  expect_same("resumed", base_ / "other.ckpt");
+  EXPECT_THAT(read_file(base_ / "resumed.txt"),
+              testing::HasSubstr("resumed: LibTorch " + facts.at("torch").as_string() +
+                                 " instead of 1.2.3: the last digits may differ\n"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Processes, ProgramResume, ::testing::Values(1, 2));

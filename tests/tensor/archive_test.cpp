@@ -5,13 +5,16 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
+#include <torch/version.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/tensor/pickle.h>
 #include <polyphony/tensor/safetensors.h>
+#include <polyphony/tensor/seed.h>
 
 #include "scratch.h"
 
@@ -42,9 +45,7 @@ Value sample() {
   return dict;
 }
 
-TEST(Archive, GivesBackWhatWasSaved) {
-  save_archive(place("round.ckpt"), sample());
-  const Value loaded = load_archive(place("round.ckpt"));
+void expect_sample(const Value& loaded) {
   const Value saved = sample();
   EXPECT_EQ(loaded.at("none").kind(), saved.at("none").kind());
   EXPECT_EQ(loaded.at("negative").as_int(), -3);
@@ -57,6 +58,32 @@ TEST(Archive, GivesBackWhatWasSaved) {
     EXPECT_EQ(loaded.at(name).as_tensor().scalar_type(), saved.at(name).as_tensor().scalar_type());
     EXPECT_EQ(loaded.at(name).as_tensor().sizes(), saved.at(name).as_tensor().sizes());
     EXPECT_TRUE(at::equal(loaded.at(name).as_tensor(), saved.at(name).as_tensor())) << name;
+  }
+}
+
+TEST(Archive, GivesBackWhatWasSaved) {
+  save_archive(place("round.ckpt"), sample());
+  expect_sample(load_archive(place("round.ckpt")));
+}
+
+// tests/tensor/archives holds what this test wrote with each LibTorch: checkpoints and the state of
+// the random generator in them go from any one to any other.
+TEST(Archive, OfEveryLibTorchIsRead) {
+  seed_everything(7);
+  at::rand({3});
+  Value mine = sample();
+  mine.set("generator", Value(generator_state()));
+  save_archive(place(TORCH_VERSION ".ckpt"), mine);
+  std::vector<fs::path> paths = {place(TORCH_VERSION ".ckpt")};
+  for (const auto& entry : fs::directory_iterator(POLYPHONY_TEST_DIR "/tensor/archives")) {
+    paths.push_back(entry.path());
+  }
+  ASSERT_GT(paths.size(), 1U);
+  for (const fs::path& path : paths) {
+    SCOPED_TRACE(path);
+    const Value loaded = load_archive(path);
+    expect_sample(loaded);
+    EXPECT_TRUE(at::equal(loaded.at("generator").as_tensor(), generator_state()));
   }
 }
 

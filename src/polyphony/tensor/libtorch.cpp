@@ -24,13 +24,18 @@ std::filesystem::path file_of(const void* function) {
   return error ? std::filesystem::path(info.dli_fname) : whole;
 }
 
+/// Ours, and LibTorch's own if it has another one inside, as PyTorch's wheels do.
 std::string onednn() {
   const dnnl_version_t* version = dnnl_version();
-  return fmt::format("{}.{}.{}, {}", version->major, version->minor, version->patch,
-                     file_of(reinterpret_cast<const void*>(&dnnl_version)).string());
+  const std::string ours = fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
+  std::string text =
+      fmt::format("{}, {}", ours, file_of(reinterpret_cast<const void*>(&dnnl_version)).string());
+  const std::string theirs = at::get_mkldnn_version();
+  if (theirs.find("v" + ours) == std::string::npos) text += "; LibTorch's own: " + theirs;
+  return text;
 }
 
-/// A library of its own where it is OpenBLAS; other LibTorches have MKL inside.
+/// A library of its own if it is OpenBLAS; other LibTorches have MKL inside.
 std::string blas() {
   void* config = dlsym(RTLD_DEFAULT, "openblas_get_config");
   if (config == nullptr) return at::get_mkl_version();
