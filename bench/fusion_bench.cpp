@@ -1,9 +1,9 @@
 // Training steps of the fusion model as a whole process: forward, loss, backward, clipping, AdamW.
 //
-// usage: fusion_bench THREADS small|full BATCH full|kemdy19 STEPS 32|bf16
+// usage: fusion_bench small|full AUDIO_LENGTHS TEXT_LENGTHS THREADS STEPS 32|bf16
 //
-// Prints one JSON line: seconds of every step and the peak memory in MB. Sizes, lengths and
-// settings are those of bench/baselines/fusion.py; bench/fusion runs both.
+// LENGTHS: positions of each item of the batch, with commas between. Prints one JSON line: seconds
+// of every step. Sizes and settings are those of bench/baselines/fusion.py; bench/fusion runs both.
 #include <string>
 #include <vector>
 
@@ -42,22 +42,16 @@ models::MultiModalTransformerOptions options_of(const Size& size) {
 }
 
 /// bool [batch, positions], true where padding.
-at::Tensor padding(const std::string& kind, const std::vector<double>& shares, std::int64_t batch,
-                   std::int64_t positions) {
-  std::vector<std::int64_t> lengths;
-  for (std::int64_t i = 0; i < batch; ++i) {
-    const double share = kind == "full" ? 1.0 : shares[static_cast<std::size_t>(i % 8)];
-    lengths.push_back(std::max<std::int64_t>(
-        2, static_cast<std::int64_t>(static_cast<double>(positions) * share)));
-  }
+at::Tensor padding(const std::vector<std::int64_t>& lengths, std::int64_t positions) {
   return at::arange(positions, at::kLong).unsqueeze(0).ge(at::tensor(lengths).unsqueeze(1));
 }
 
 std::vector<double> run(const std::vector<std::string>& arguments) {
-  tensor::set_up_compute(std::stoi(arguments[1]), tensor::Determinism::kOff);
-  const Size size = size_of(arguments[2]);
-  const std::int64_t batch = std::stoll(arguments[3]);
-  const std::string& kind = arguments[4];
+  const Size size = size_of(arguments[1]);
+  const std::vector<std::int64_t> audio_lengths = integers(arguments[2]);
+  const std::vector<std::int64_t> text_lengths = integers(arguments[3]);
+  const auto batch = static_cast<std::int64_t>(audio_lengths.size());
+  tensor::set_up_compute(std::stoi(arguments[4]), tensor::Determinism::kOff);
   const int steps = std::stoi(arguments[5]);
   const auto precision = arguments[6] == "bf16" ? train::Precision::kBf16 : train::Precision::k32;
   at::manual_seed(1);
@@ -70,10 +64,8 @@ std::vector<double> run(const std::vector<std::string>& arguments) {
   optimizer.attach(parameters);
   const at::Tensor audio = at::randn({batch, size.positions, size.features});
   const at::Tensor text = at::randn({batch, size.positions, size.features});
-  const at::Tensor audio_padding =
-      padding(kind, {0.4, 0.6, 0.3, 1.0, 0.5, 0.8, 0.35, 0.7}, batch, size.positions);
-  const at::Tensor text_padding =
-      padding(kind, {0.06, 0.03, 0.1, 0.05, 0.08, 0.04, 0.16, 0.06}, batch, size.positions);
+  const at::Tensor audio_padding = padding(audio_lengths, size.positions);
+  const at::Tensor text_padding = padding(text_lengths, size.positions);
   const at::Tensor label = at::randint(kClasses, {batch}, at::kLong);
   return time_steps(steps, [&] {
     at::Tensor loss;
@@ -92,7 +84,8 @@ std::vector<double> run(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   if (argc != 7) {
-    fmt::print(stderr, "usage: fusion_bench THREADS small|full BATCH full|kemdy19 STEPS 32|bf16\n");
+    fmt::print(stderr,
+               "usage: fusion_bench small|full AUDIO_LENGTHS TEXT_LENGTHS THREADS STEPS 32|bf16\n");
     return 2;
   }
   polyphony::print_measured(polyphony::run({argv, argv + argc}));

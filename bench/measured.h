@@ -1,13 +1,21 @@
 #pragma once
 
-#include <sys/resource.h>
-
 #include <chrono>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
 namespace polyphony {
+
+/// "14,7,24" as numbers.
+inline std::vector<std::int64_t> integers(const std::string& text) {
+  std::vector<std::int64_t> numbers;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) numbers.push_back(std::stoll(part));
+  return numbers;
+}
 
 /// Seconds of each of `count` calls.
 template <class Step>
@@ -22,12 +30,9 @@ std::vector<double> time_steps(int count, const Step& step) {
   return seconds;
 }
 
-/// The JSON line that bench/side_by_side.py reads: seconds, and the peak memory of this process.
+/// The JSON line that bench/side_by_side.py reads.
 inline void print_measured(const std::vector<double>& seconds) {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{{\"seconds\": [{:.6f}], \"peak_mb\": {:.1f}}}\n", fmt::join(seconds, ", "),
-             static_cast<double>(usage.ru_maxrss) / 1024);
+  fmt::print("{{\"seconds\": [{:.6f}]}}\n", fmt::join(seconds, ", "));
 }
 
 }  // namespace polyphony
