@@ -8,9 +8,9 @@
 
 #include <benchmark/benchmark.h>
 
-#include <polyphony/config/compose.h>
-#include <polyphony/config/interpolate.h>
-#include <polyphony/config/sweep.h>
+#include <polyphony/config/compose/compose.h>
+#include <polyphony/config/compose/sweep.h>
+#include <polyphony/config/interpolate/interpolate.h>
 
 namespace {
 

@@ -8,11 +8,11 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/errors.h>
-#include <polyphony/config/interpolate.h>
-#include <polyphony/config/provenance.h>
-#include <polyphony/config/sweep.h>
+#include <polyphony/config/compose/provenance.h>
+#include <polyphony/config/compose/sweep.h>
+#include <polyphony/config/interpolate/interpolate.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/errors.h>
 #include "explain.h"
 
 namespace polyphony::app {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/compose.h>
+#include <polyphony/config/compose/compose.h>
 
 namespace CLI {
 class App;

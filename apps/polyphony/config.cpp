@@ -7,8 +7,8 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/files.h>
-#include <polyphony/config/compose.h>
-#include <polyphony/config/migrate.h>
+#include <polyphony/config/compose/compose.h>
+#include <polyphony/config/rename/migrate.h>
 #include "compose.h"
 
 namespace polyphony::app {

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include <polyphony/config/compose.h>
-#include <polyphony/config/provenance.h>
+#include <polyphony/config/compose/compose.h>
+#include <polyphony/config/compose/provenance.h>
 
 namespace CLI {
 class App;

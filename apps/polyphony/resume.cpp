@@ -13,8 +13,8 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/override.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/compose/override.h>
+#include <polyphony/config/yaml/scalars.h>
 #include <polyphony/job/earlier_run.h>
 #include <polyphony/job/settings.h>
 #include <polyphony/record/store.h>

@@ -16,7 +16,7 @@
 #include <polyphony/audio/log_mel.h>
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/corpus/manifest.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/text/normalize.h>

@@ -8,7 +8,7 @@
 #include <torch/types.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/models/model.h>
 

@@ -1,11 +1,11 @@
-#include <polyphony/config/compat.h>
+#include <polyphony/config/bind/compat.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/yaml.h>
 
 namespace {
 

@@ -13,14 +13,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include <polyphony/config/compose.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/errors.h>
-#include <polyphony/config/interpolate.h>
-#include <polyphony/config/override.h>
-#include <polyphony/config/repository.h>
-#include <polyphony/config/sweep.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/compose/compose.h>
+#include <polyphony/config/compose/override.h>
+#include <polyphony/config/compose/repository.h>
+#include <polyphony/config/compose/sweep.h>
+#include <polyphony/config/interpolate/interpolate.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/errors.h>
+#include <polyphony/config/yaml/yaml.h>
 
 namespace polyphony::config {
 namespace {

@@ -1,13 +1,13 @@
 // Hydra's instantiate on our registry: each key as Hydra documents it, worked out for typed
 // options.
-#include <polyphony/config/instantiate.h>
+#include <polyphony/config/bind/instantiate.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/registry.h>
+#include <polyphony/config/yaml/yaml.h>
 
 namespace instruments {
 

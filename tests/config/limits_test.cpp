@@ -4,11 +4,12 @@
 #include <stdexcept>
 #include <string>
 
-#include <polyphony/config/errors.h>
-#include <polyphony/config/interpolate.h>
-#include <polyphony/config/override.h>
-#include <polyphony/config/sweep.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/compose/override.h>
+#include <polyphony/config/compose/sweep.h>
+#include <polyphony/config/interpolate/interpolate.h>
+#include <polyphony/config/yaml/errors.h>
+#include <polyphony/config/yaml/interpolation_grammar.h>
+#include <polyphony/config/yaml/yaml.h>
 
 namespace polyphony::config {
 namespace {

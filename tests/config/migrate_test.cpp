@@ -1,10 +1,10 @@
-#include <polyphony/config/migrate.h>
+#include <polyphony/config/rename/migrate.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <polyphony/config/renamed.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/rename/renamed.h>
+#include <polyphony/config/yaml/yaml.h>
 
 namespace {
 

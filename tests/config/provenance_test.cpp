@@ -1,4 +1,4 @@
-#include <polyphony/config/provenance.h>
+#include <polyphony/config/compose/provenance.h>
 
 #include <filesystem>
 
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <polyphony/base/files.h>
-#include <polyphony/config/errors.h>
+#include <polyphony/config/yaml/errors.h>
 #include "scratch.h"
 
 namespace {

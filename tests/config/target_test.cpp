@@ -1,6 +1,6 @@
 // Names of the Python stack, old names, and old options. The classes are those of
 // instantiate_test.cpp, in the same program.
-#include <polyphony/config/target.h>
+#include <polyphony/config/bind/target.h>
 
 #include <set>
 
@@ -8,10 +8,10 @@
 #include <gtest/gtest.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/aliases.h>
-#include <polyphony/config/registry.h>
-#include <polyphony/config/renamed.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/registry.h>
+#include <polyphony/config/rename/aliases.h>
+#include <polyphony/config/rename/renamed.h>
+#include <polyphony/config/yaml/yaml.h>
 
 namespace {
 

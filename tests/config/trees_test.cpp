@@ -5,12 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <polyphony/config/compose.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/errors.h>
-#include <polyphony/config/interpolate.h>
-#include <polyphony/config/migrate.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/compose/compose.h>
+#include <polyphony/config/interpolate/interpolate.h>
+#include <polyphony/config/rename/migrate.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/errors.h>
+#include <polyphony/config/yaml/yaml.h>
 
 namespace {
 

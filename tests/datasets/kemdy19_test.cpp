@@ -11,8 +11,8 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/registry.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/registry.h>
+#include <polyphony/config/yaml/yaml.h>
 
 #include "datasets/recordings.h"
 #include "scratch.h"

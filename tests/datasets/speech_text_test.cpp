@@ -9,8 +9,8 @@
 #include <gmock/gmock.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/registry.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/data/loader.h>
 
 #include "datasets/recordings.h"

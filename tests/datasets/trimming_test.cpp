@@ -6,8 +6,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <polyphony/config/registry.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/registry.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/models/model.h>
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include <polyphony/config/errors.h>
-#include <polyphony/config/interpolate.h>
+#include <polyphony/config/interpolate/interpolate.h>
+#include <polyphony/config/yaml/errors.h>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace polyphony::config;

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <string>
 
-#include <polyphony/config/errors.h>
-#include <polyphony/config/override.h>
-#include <polyphony/config/sweep.h>
+#include <polyphony/config/compose/override.h>
+#include <polyphony/config/compose/sweep.h>
+#include <polyphony/config/yaml/errors.h>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace polyphony::config;

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include <polyphony/config/dump.h>
-#include <polyphony/config/errors.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/errors.h>
+#include <polyphony/config/yaml/yaml.h>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace polyphony::config;

@@ -5,7 +5,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/yaml.h>
 #include "scratch.h"
 
 namespace polyphony::job {

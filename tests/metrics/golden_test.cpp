@@ -7,7 +7,7 @@
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/softmax.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/metrics/aggregation.h>
 #include <polyphony/metrics/collection.h>
 

@@ -4,7 +4,7 @@
 
 #include <ATen/ops/select.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/metrics/collection.h>
 
 #include "cases.h"

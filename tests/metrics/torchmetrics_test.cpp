@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <map>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/metrics/collection.h>
 
 #include "cases.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/models/model.h>
 

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/models/fusion_classifier.h>
 
 #include "models/batches.h"

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/models/log_mel_encoder.h>
 #include <polyphony/models/ngram_encoder.h>
 

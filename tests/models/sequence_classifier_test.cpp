@@ -13,7 +13,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/instantiate.h>
+#include <polyphony/config/bind/instantiate.h>
 #include <polyphony/models/pretrained_encoder.h>
 #include <polyphony/models/pretrained_folder.h>
 #include <polyphony/tensor/autocast.h>

@@ -8,7 +8,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/checksum.h>
 #include <polyphony/record/csv_log.h>
 #include <polyphony/record/framing.h>

@@ -13,8 +13,8 @@
 
 #include <polyphony/base/files.h>
 #include <polyphony/base/terminal.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/console.h>
 #include <polyphony/record/mlflow_log.h>
 #include <polyphony/record/secrets.h>

@@ -11,8 +11,8 @@
 #include <torch/types.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/registry.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/optim/sgd.h>
 
 #include "scratch.h"

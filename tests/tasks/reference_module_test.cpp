@@ -6,8 +6,8 @@
 #include <golden.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/registry.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/tasks/multi_modal_architecture.h>
 #include <polyphony/tensor/safetensors.h>
 

@@ -11,8 +11,8 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/instantiate.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/instantiate.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/text/auto_tokenizer.h>
 #include <polyphony/text/charsmap.h>
 #include <polyphony/text/tokenizer.h>

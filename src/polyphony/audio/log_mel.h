@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::audio {
 

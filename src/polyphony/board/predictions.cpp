@@ -13,7 +13,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/npy.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/corpus/manifest.h>
 
 namespace polyphony::board {

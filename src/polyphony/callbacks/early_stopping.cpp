@@ -7,7 +7,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/callbacks/monitor.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::callbacks {

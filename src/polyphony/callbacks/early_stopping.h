@@ -4,7 +4,7 @@
 #include <string>
 
 #include <polyphony/callbacks/mode.h>
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/train/callback.h>
 
 namespace polyphony::callbacks {

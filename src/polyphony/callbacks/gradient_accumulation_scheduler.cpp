@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::callbacks {

@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/train/callback.h>
 
 namespace polyphony::callbacks {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::callbacks {
 

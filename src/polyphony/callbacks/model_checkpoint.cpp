@@ -10,7 +10,7 @@
 #include <polyphony/base/leftovers.h>
 #include <polyphony/callbacks/checkpoint_name.h>
 #include <polyphony/callbacks/monitor.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::callbacks {

@@ -11,7 +11,7 @@
 #include <polyphony/base/directory.h>
 #include <polyphony/base/progress.h>
 #include <polyphony/callbacks/mode.h>
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/train/callback.h>
 #include <polyphony/train/limit.h>
 #include <polyphony/train/owned_files.h>

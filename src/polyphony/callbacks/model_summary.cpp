@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::callbacks {

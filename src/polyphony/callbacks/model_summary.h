@@ -1,6 +1,6 @@
 #pragma once
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/train/callback.h>
 
 namespace polyphony::callbacks {

@@ -6,7 +6,7 @@
 
 #include <polyphony/base/progress.h>
 #include <polyphony/base/terminal.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::callbacks {

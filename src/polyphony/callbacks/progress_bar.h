@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/train/callback.h>
 
 namespace polyphony {

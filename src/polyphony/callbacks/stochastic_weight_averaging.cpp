@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/optim/swa_lr.h>
 #include <polyphony/tensor/gradients.h>
 #include <polyphony/train/trainer.h>

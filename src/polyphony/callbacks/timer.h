@@ -3,7 +3,7 @@
 #include <optional>
 
 #include <polyphony/base/progress.h>
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/optim/schedule.h>
 #include <polyphony/train/callback.h>
 #include <polyphony/train/limit.h>

@@ -13,7 +13,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/data/embedding_shard.h>
 
 namespace polyphony::data {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/data/embeddable.h>
 #include <polyphony/datasets/kemdy19_rows.h>

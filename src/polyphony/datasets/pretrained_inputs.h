@@ -7,7 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <polyphony/audio/feature_extractor.h>
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/text/normalize.h>
 #include <polyphony/text/tokenizer.h>
 

@@ -12,7 +12,7 @@
 #include <polyphony/audio/decode.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/text/ngrams.h>
 
 namespace polyphony::datasets {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <polyphony/audio/log_mel.h>
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/corpus/manifest.h>
 #include <polyphony/data/embeddable.h>
 #include <polyphony/datasets/pretrained_inputs.h>

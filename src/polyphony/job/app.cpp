@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/errors.h>
+#include <polyphony/config/yaml/errors.h>
 #include <polyphony/job/completion.h>
 #include <polyphony/job/earlier_run.h>
 #include <polyphony/job/log.h>

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/compose.h>
+#include <polyphony/config/compose/compose.h>
 #include <polyphony/job/arguments.h>
 
 namespace polyphony::job {

@@ -4,9 +4,9 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/override.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/compose/override.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/job/run.h>
 #include <polyphony/job/settings.h>
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 
 namespace polyphony::job {
 

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include <polyphony/config/errors.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/errors.h>
+#include <polyphony/config/yaml/scalars.h>
 #include <polyphony/job/settings.h>
 
 namespace polyphony::job {

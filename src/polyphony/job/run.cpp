@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/scalars.h>
 #include <polyphony/job/earlier_run.h>
 #include <polyphony/job/report.h>
 #include <polyphony/job/settings.h>

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include <polyphony/config/compose.h>
+#include <polyphony/config/compose/compose.h>
 #include <polyphony/job/app.h>
 #include <polyphony/job/log.h>
 

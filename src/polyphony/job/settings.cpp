@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <polyphony/config/errors.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/errors.h>
+#include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::job {
 namespace {

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include <polyphony/config/compose.h>
-#include <polyphony/config/interpolate.h>
-#include <polyphony/config/provenance.h>
-#include <polyphony/config/repository.h>
+#include <polyphony/config/compose/compose.h>
+#include <polyphony/config/compose/provenance.h>
+#include <polyphony/config/compose/repository.h>
+#include <polyphony/config/interpolate/interpolate.h>
 #include <polyphony/job/app.h>
 
 namespace polyphony::job {

@@ -10,10 +10,10 @@
 #include <fmt/ranges.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/errors.h>
-#include <polyphony/config/repository.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/compose/repository.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/errors.h>
+#include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::job {
 namespace {

@@ -12,8 +12,8 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/signals.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/sweep.h>
+#include <polyphony/config/compose/sweep.h>
+#include <polyphony/config/yaml/dump.h>
 #include <polyphony/job/processes.h>
 #include <polyphony/job/report.h>
 #include <polyphony/job/run.h>

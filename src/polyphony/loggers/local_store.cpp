@@ -1,5 +1,7 @@
 #include <polyphony/loggers/local_store.h>
 
+#include <charconv>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -7,7 +9,6 @@
 
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
-#include <polyphony/config/scalars.h>
 #include <polyphony/record/artifact.h>
 #include <polyphony/record/host.h>
 
@@ -17,6 +18,15 @@ namespace {
 
 /// How long a checkpoint waits for a disk that stands still; the run goes on then.
 constexpr double kFlushSeconds = 10;
+
+/// A cell of a table of metrics; nothing where it is empty.
+std::optional<double> number_of(const std::string& cell) {
+  double number = 0;
+  const char* end = cell.data() + cell.size();
+  const auto [stop, error] = std::from_chars(cell.data(), end, number);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return number;
+}
 
 }  // namespace
 
@@ -79,11 +89,11 @@ void LocalStore::take_rows(const fs::path& earlier, std::size_t count) {
   std::size_t taken = 0;
   for (std::size_t i = 0; i < found.table.rows.size() && found.numbers[i] < count; ++i) {
     const std::vector<std::string>& cells = found.table.rows[i];
-    const auto epoch = config::python_float(cells[0]), step = config::python_float(cells[1]);
+    const auto epoch = number_of(cells[0]), step = number_of(cells[1]);
     if (!epoch || !step) continue;
     train::MetricValues values;
     for (std::size_t c = 2; c < cells.size(); ++c) {
-      if (const auto value = config::python_float(cells[c])) values.emplace_back(header[c], *value);
+      if (const auto value = number_of(cells[c])) values.emplace_back(header[c], *value);
     }
     log_metrics(values, static_cast<std::int64_t>(*step), static_cast<std::int64_t>(*epoch));
     ++taken;

@@ -1,6 +1,6 @@
 #include <polyphony/loggers/mlflow_logger.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/record/mlflow_log.h>
 
 namespace polyphony::loggers {

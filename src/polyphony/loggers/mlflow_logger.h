@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/loggers/sink_logger.h>
 
 namespace polyphony::loggers {

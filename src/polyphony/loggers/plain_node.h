@@ -1,6 +1,6 @@
 #pragma once
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/tensor/value.h>
 
 namespace polyphony::loggers {

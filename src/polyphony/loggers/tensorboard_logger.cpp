@@ -1,6 +1,6 @@
 #include <polyphony/loggers/tensorboard_logger.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/loggers/version.h>
 #include <polyphony/record/tensorboard_log.h>
 #include <polyphony/record/version_directory.h>

@@ -1,7 +1,5 @@
 #include <polyphony/loggers/version.h>
 
-#include <polyphony/config/scalars.h>
-
 namespace polyphony::loggers {
 
 bool is_version(const config::Node& node) {
@@ -11,7 +9,7 @@ bool is_version(const config::Node& node) {
 
 std::optional<std::string> version_text(const config::Node& node) {
   if (node.is_null()) return std::nullopt;
-  return config::python_str(node);
+  return node.is_string() ? node.as_string() : config::show(node);
 }
 
 }  // namespace polyphony::loggers

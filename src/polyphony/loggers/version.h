@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::loggers {
 

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/record/wandb_log.h>
 
 namespace polyphony::loggers {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/loggers/sink_logger.h>
 
 namespace polyphony::loggers {

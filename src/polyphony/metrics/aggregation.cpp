@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/metrics/batch.h>
 
 namespace polyphony::metrics {

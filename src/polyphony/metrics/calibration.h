@@ -3,7 +3,7 @@
 #include <span>
 #include <utility>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::metrics {
 

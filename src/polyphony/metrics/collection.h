@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/metrics/metric.h>
 #include <polyphony/metrics/state.h>
 

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/metrics/counting.h>
 
 namespace polyphony::metrics {

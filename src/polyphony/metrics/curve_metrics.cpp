@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 
 namespace polyphony::metrics {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/metrics/accumulator.h>
 #include <polyphony/metrics/choices.h>
 #include <polyphony/metrics/curves.h>

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/metrics/choices.h>
 #include <polyphony/metrics/counts.h>
 #include <polyphony/metrics/metric.h>

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/metrics/choices.h>
 
 namespace polyphony::metrics {

@@ -3,7 +3,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 
 namespace polyphony::models {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/models/model.h>
 #include <polyphony/models/multi_modal_transformer.h>
 

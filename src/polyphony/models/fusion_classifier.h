@@ -6,7 +6,7 @@
 
 #include <torch/nn/modules/linear.h>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/models/model.h>
 #include <polyphony/models/multi_modal_transformer.h>
 

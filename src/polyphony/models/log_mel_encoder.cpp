@@ -9,7 +9,7 @@
 #include <torch/types.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 
 namespace polyphony::models {
 namespace {

@@ -12,7 +12,7 @@
 #include <polyphony/base/files.h>
 #include <polyphony/base/json.h>
 #include <polyphony/base/nearest.h>
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/models/config_reader.h>
 
 namespace polyphony::models {

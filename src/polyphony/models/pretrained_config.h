@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/nn/conv_features.h>
 #include <polyphony/nn/mask_indices.h>
 #include <polyphony/nn/transformer_layer.h>

@@ -5,7 +5,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/models/pretrained_folder.h>
 #include <polyphony/models/speech_network.h>
 #include <polyphony/tensor/autocast.h>

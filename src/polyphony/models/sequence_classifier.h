@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/models/encoder_network.h>
 #include <polyphony/models/model.h>
 #include <polyphony/models/pretrained_weights.h>

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 
 namespace polyphony::optim {
 namespace {

@@ -9,7 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/tensor/value.h>
 
 namespace polyphony::optim {

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 
 namespace polyphony::optim {
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/optim/optimizer.h>
 #include <polyphony/tensor/value.h>
 

@@ -1,6 +1,6 @@
 #include <polyphony/optim/sgd.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 
 namespace polyphony::optim {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/data/embeddable.h>
 #include <polyphony/data/embedding_cache.h>
 #include <polyphony/pipeline/entry.h>

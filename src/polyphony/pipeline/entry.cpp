@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/catalogue.h>
-#include <polyphony/config/schema.h>
-#include <polyphony/config/target.h>
+#include <polyphony/config/bind/catalogue.h>
+#include <polyphony/config/bind/schema.h>
+#include <polyphony/config/bind/target.h>
 #include <polyphony/pipeline/embed.h>
 #include <polyphony/pipeline/experiment.h>
 #include <polyphony/pipeline/multimodal.h>

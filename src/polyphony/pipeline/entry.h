@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/compose.h>
+#include <polyphony/config/compose/compose.h>
 
 namespace polyphony::pipeline {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 
 namespace polyphony::pipeline {
 

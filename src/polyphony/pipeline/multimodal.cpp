@@ -11,9 +11,9 @@
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/interpolate.h>
-#include <polyphony/config/scalars.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/interpolate/interpolate.h>
+#include <polyphony/config/yaml/scalars.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/pipeline/experiment_run.h>
 #include <polyphony/pipeline/logits.h>
 #include <polyphony/pipeline/reference_tree.h>

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/optim/optimizer.h>
 #include <polyphony/optim/schedule.h>

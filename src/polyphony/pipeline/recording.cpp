@@ -12,10 +12,10 @@
 #include <polyphony/base/last_line.h>
 #include <polyphony/base/leftovers.h>
 #include <polyphony/base/signals.h>
-#include <polyphony/config/compat.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/instantiate.h>
-#include <polyphony/config/interpolate.h>
+#include <polyphony/config/bind/compat.h>
+#include <polyphony/config/bind/instantiate.h>
+#include <polyphony/config/interpolate/interpolate.h>
+#include <polyphony/config/yaml/dump.h>
 #include <polyphony/dist/launch.h>
 #include <polyphony/loggers/guarded.h>
 #include <polyphony/loggers/local_store.h>

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/record/console.h>
 #include <polyphony/record/recorder.h>

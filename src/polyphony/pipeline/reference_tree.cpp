@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::pipeline {
 namespace {

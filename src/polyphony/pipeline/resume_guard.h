@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/data/dataset.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/pipeline/resume_rules.h>

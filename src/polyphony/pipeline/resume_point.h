@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <optional>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 #include <polyphony/dist/launch.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/pipeline/resume_guard.h>

@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include <polyphony/config/target.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/bind/target.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/config_leaves.h>
 
 namespace polyphony::pipeline {

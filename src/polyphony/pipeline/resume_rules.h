@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::pipeline {
 

@@ -13,7 +13,7 @@
 #include <polyphony/base/files.h>
 #include <polyphony/base/npy.h>
 #include <polyphony/base/table.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/corpus/manifest.h>
 #include <polyphony/metrics/counts.h>
 #include <polyphony/pipeline/logits.h>

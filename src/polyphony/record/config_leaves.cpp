@@ -1,6 +1,6 @@
 #include <polyphony/record/config_leaves.h>
 
-#include <polyphony/config/dump.h>
+#include <polyphony/config/yaml/dump.h>
 
 namespace polyphony::record {
 namespace {

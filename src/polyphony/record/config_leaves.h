@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 #include <polyphony/record/run.h>
 
 namespace polyphony::record {

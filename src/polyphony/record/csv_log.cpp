@@ -4,8 +4,8 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::record {
 namespace {

@@ -1,6 +1,6 @@
 #include <polyphony/record/hyper_parameters.h>
 
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::record {
 namespace {

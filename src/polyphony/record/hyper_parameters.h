@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 
 namespace polyphony::record {
 

@@ -8,7 +8,7 @@
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::record {
 namespace fs = std::filesystem;

@@ -7,9 +7,9 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/json.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/scalars.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/scalars.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/framing.h>
 #include <polyphony/record/import.h>
 #include <polyphony/record/proto/wandb.pb.h>

@@ -9,9 +9,9 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/scalars.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/scalars.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/hyper_parameters.h>
 #include <polyphony/record/png.h>

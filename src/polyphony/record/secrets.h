@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 #include <polyphony/record/run.h>
 
 // What must not get into a record: it is copied, shown and shared.

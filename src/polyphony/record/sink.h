@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/yaml/node.h>
 #include <polyphony/record/run.h>
 
 namespace polyphony::record {

@@ -8,7 +8,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/json.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/config_leaves.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/store_database.h>

@@ -12,7 +12,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
-#include <polyphony/config/yaml.h>
+#include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/config_leaves.h>
 
 namespace polyphony::record {

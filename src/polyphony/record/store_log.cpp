@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/dump.h>
+#include <polyphony/config/yaml/dump.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/hyper_parameters.h>
 

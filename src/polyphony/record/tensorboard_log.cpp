@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/files.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/scalars.h>
 #include <polyphony/record/framing.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/hyper_parameters.h>

@@ -11,8 +11,8 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/json.h>
-#include <polyphony/config/dump.h>
-#include <polyphony/config/scalars.h>
+#include <polyphony/config/yaml/dump.h>
+#include <polyphony/config/yaml/scalars.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/proto/wandb.pb.h>
 

@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/data/dataset.h>
 
 namespace polyphony::tasks {

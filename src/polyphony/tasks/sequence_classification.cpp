@@ -2,7 +2,7 @@
 
 #include <torch/nn/modules/normalization.h>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/metrics/stat_score_metrics.h>
 
 namespace polyphony::tasks {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 
 namespace polyphony::text {
 

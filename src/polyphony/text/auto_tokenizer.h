@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/text/tokenizer.h>
 
 namespace polyphony::text {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::text {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/node.h>
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::train {
 

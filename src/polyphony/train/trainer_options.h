@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/train/limit.h>
 
 namespace polyphony::train {

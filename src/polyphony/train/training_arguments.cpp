@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/optim/adamw.h>
 #include <polyphony/optim/adamw_hf.h>
 #include <polyphony/optim/schedules.h>

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/config/fields.h>
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/optim/optimizer.h>
 #include <polyphony/optim/schedule.h>
 #include <polyphony/train/trainer_options.h>

@@ -11,8 +11,8 @@
 
 #include <polyphony/base/files.h>
 #include <polyphony/base/signals.h>
-#include <polyphony/config/fields.h>
-#include <polyphony/config/registry.h>
+#include <polyphony/config/bind/fields.h>
+#include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony {

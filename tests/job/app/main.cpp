@@ -13,7 +13,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/config/dump.h>
+#include <polyphony/config/yaml/dump.h>
 #include <polyphony/job/app.h>
 #include <polyphony/job/log.h>
 
