@@ -45,8 +45,7 @@ void serve(board::ServerOptions options) {
   const char* given = std::getenv("POLYPHONY_BOARD_TOKEN");
   if (options.token.empty() && given != nullptr) options.token = given;
   if (options.store.empty()) options.store = record::default_store_path();
-  record::bring_in_waiting(options.store,
-                           [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  record::bring_in_waiting(options.store);
   if (options.token.empty() && options.address != "127.0.0.1" && options.address != "localhost" &&
       options.address != "::1") {
     options.token = random_token();

@@ -87,7 +87,7 @@ std::vector<FoundRecord> other_records(const fs::path& path, std::optional<recor
 void import_all(const RunSelection& selection, const ImportArguments& arguments) {
   record::Store store(store_path(selection));
   const auto only = record::parse_record_kind(arguments.kind);
-  record::bring_in_waiting(store.path(), tell);
+  record::bring_in_waiting(store.path());
   std::size_t imported = 0, failed = 0, pending = 0;
   for (const std::string& path : arguments.paths) {
     const auto own = bring_in_pending(store, path);

@@ -190,11 +190,9 @@ std::filesystem::path store_path(const RunSelection& selection) {
   return selection.store ? std::filesystem::path(*selection.store) : record::default_store_path();
 }
 
-void tell(const std::string& line) { fmt::print(stderr, "{}\n", line); }
-
 RunIndex open_index(const RunSelection& selection) {
   const std::filesystem::path path = store_path(selection);
-  record::bring_in_waiting(path, tell);
+  record::bring_in_waiting(path);
   return RunIndex(path);
 }
 

@@ -52,8 +52,6 @@ void add_run_verb(CLI::App& runs, CLI::App& verb, const Selection& selection, Op
                   std::function<void()> work);
 
 std::filesystem::path store_path(const RunSelection& selection);
-/// A line on standard error.
-void tell(const std::string& line);
 /// What runs could not bring into the store before is brought in first.
 /// @throws IoError where there is no store
 record::RunIndex open_index(const RunSelection& selection);

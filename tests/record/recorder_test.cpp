@@ -17,6 +17,7 @@
 #include <polyphony/record/import.h>
 #include <polyphony/record/store_log.h>
 
+#include "notices.h"
 #include "scratch_folder.h"
 
 namespace polyphony::record {
@@ -120,14 +121,13 @@ TEST(Recorder, FinishesAsInterruptedWhereNobodyDid) {
 struct FullDisk {
   Seen seen, other;
   std::atomic<bool> full = true;
-  std::vector<std::string> warnings;
+  Notices notices;
   std::optional<Recorder> recorder;
 
   FullDisk() {
     RecorderOptions options;
     options.flush_seconds = 0.001;
     options.retry_seconds = 0.001;
-    options.warn = [this](const std::string& text) { warnings.push_back(text); };
     recorder.emplace(
         sinks(std::make_unique<FullSink>(seen, full), std::make_unique<MemorySink>(other)),
         options);
@@ -147,28 +147,29 @@ TEST(Recorder, ASinkThatFailsGetsEverythingOnceItCanBeWritten) {
   disk.recorder->finish(State::kFinished, "");
   EXPECT_THAT(disk.seen.steps, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
   EXPECT_THAT(disk.seen.events, ElementsAre("alert six", "finish finished"));
-  ASSERT_EQ(disk.warnings.size(), 2U);
-  EXPECT_THAT(disk.warnings[0], testing::AllOf(HasSubstr("FullLogger cannot be written"),
-                                               HasSubstr("no space left on device")));
-  EXPECT_THAT(disk.warnings[1], HasSubstr("FullLogger is written again"));
+  const auto warnings = disk.notices.warnings();
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_THAT(warnings[0], testing::AllOf(HasSubstr("FullLogger cannot be written"),
+                                          HasSubstr("no space left on device")));
+  EXPECT_THAT(warnings[1], HasSubstr("FullLogger is written again"));
 }
 
 TEST(Recorder, TellsWhatASinkLacksThatFailsToTheEnd) {
   FullDisk disk;
   disk.recorder->finish(State::kFinished, "");
   EXPECT_EQ(disk.other.steps.size(), 10U);
-  ASSERT_EQ(disk.warnings.size(), 2U);
-  EXPECT_THAT(disk.warnings[1], testing::AllOf(HasSubstr("FullLogger lacks the end of this run"),
-                                               HasSubstr("no space left on device")));
+  const auto warnings = disk.notices.warnings();
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_THAT(warnings[1], testing::AllOf(HasSubstr("FullLogger lacks the end of this run"),
+                                          HasSubstr("no space left on device")));
 }
 
 TEST(Recorder, IsBoundedWhereTheDiskStandsStill) {
   Seen seen;
   std::atomic<bool> stalled = true;
-  std::vector<std::string> warnings;
+  const Notices notices;
   RecorderOptions options;
   options.most_values = 1000;
-  options.warn = [&warnings](const std::string& text) { warnings.push_back(text); };
   Recorder recorder(sinks(std::make_unique<StalledSink>(seen, stalled)), options);
   constexpr std::int64_t kSteps = 20'000;
   for (std::int64_t step = 0; step < kSteps; ++step) {
@@ -190,6 +191,7 @@ TEST(Recorder, IsBoundedWhereTheDiskStandsStill) {
   }
   EXPECT_EQ(seen.steps.size() + static_cast<std::size_t>(recorder.left_out()),
             static_cast<std::size_t>(kSteps) + 10);
+  const auto warnings = notices.warnings();
   ASSERT_EQ(warnings.size(), 1U);
   EXPECT_THAT(warnings[0], HasSubstr("values were left out"));
 }
@@ -197,11 +199,9 @@ TEST(Recorder, IsBoundedWhereTheDiskStandsStill) {
 TEST(Recorder, LeavesADiskThatNeverAnswers) {
   static Seen seen;  // the thread outlives the test
   static std::atomic<bool> stalled = true;
-  std::vector<std::string> warnings;
+  const Notices notices;
   {
-    RecorderOptions options;
-    options.warn = [](const std::string&) {};
-    Recorder recorder(sinks(std::make_unique<StalledSink>(seen, stalled)), options);
+    Recorder recorder(sinks(std::make_unique<StalledSink>(seen, stalled)));
     recorder.log({1, 0, 1, {{"loss", 1.0}}});
     EXPECT_FALSE(recorder.finish(State::kFinished, "", 0.05));
   }

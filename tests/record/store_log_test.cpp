@@ -15,6 +15,7 @@
 #include <polyphony/record/batch_json.h>
 
 #include "conditions.h"
+#include "notices.h"
 #include "scratch_folder.h"
 
 namespace polyphony::record {
@@ -41,7 +42,6 @@ class StoreLogTest : public testing::Test {
     options.last_patience = 0.01;
     options.first_retry = 0;
     options.longest_retry = 0;
-    options.warn = [this](const std::string& text) { warnings_.push_back(text); };
     return std::make_unique<StoreLog>(store_, info, options);
   }
   /// Logs and flushes the next value, and a line of the console.
@@ -79,14 +79,15 @@ class StoreLogTest : public testing::Test {
   }
   std::vector<fs::path> journals() const { return find_journals(scratch_.path()); }
   std::vector<std::string> bring_in_all_that_waits(const fs::path& store) const {
-    std::vector<std::string> lines;
-    bring_in_waiting(store, [&lines](const std::string& line) { lines.push_back(line); });
-    return lines;
+    const Notices notices;
+    bring_in_waiting(store);
+    EXPECT_TRUE(notices.warnings().empty());
+    return notices.of(Notice::kNote);
   }
 
   Scratch scratch_;
   fs::path store_, run_;
-  std::vector<std::string> warnings_;
+  Notices notices_;
   std::int64_t step_ = 0;
 };
 
@@ -99,15 +100,16 @@ TEST_F(StoreLogTest, WhatALockedStoreDidNotTakeIsBroughtInAsSoonAsItDoes) {
     EXPECT_FALSE(sink->recorded());
     EXPECT_TRUE(fs::exists(sink->kept()));
     EXPECT_THAT(sink->reason(), HasSubstr("database is locked"));
-    ASSERT_EQ(warnings_.size(), 1U);
-    EXPECT_THAT(warnings_[0], testing::AllOf(HasSubstr("the run goes on"), HasSubstr("locked")));
+    ASSERT_EQ(notices_.warnings().size(), 1U);
+    EXPECT_THAT(notices_.warnings()[0],
+                testing::AllOf(HasSubstr("the run goes on"), HasSubstr("locked")));
   }
   log(*sink);
   EXPECT_TRUE(sink->recorded());
   EXPECT_THAT(journals(), ElementsAre());
   log(*sink);
   sink->finish(State::kFinished, "");
-  EXPECT_THAT(warnings_.back(), HasSubstr("is written again: run 1"));
+  EXPECT_THAT(notices_.warnings().back(), HasSubstr("is written again: run 1"));
   expect_whole(store_);
 }
 
@@ -310,8 +312,8 @@ TEST_F(StoreLogTest, ASmallDiskThatFillsUpAndIsFreedLosesNothing) {
 TEST_F(StoreLogTest, AStoreThatIsNoneStopsNoRunAndIsTold) {
   store_ = "/dev/null/runs.db";
   const auto sink = begin();
-  ASSERT_EQ(warnings_.size(), 1U);
-  EXPECT_THAT(warnings_[0], HasSubstr("/dev/null"));
+  ASSERT_EQ(notices_.warnings().size(), 1U);
+  EXPECT_THAT(notices_.warnings()[0], HasSubstr("/dev/null"));
   log(*sink);
   sink->finish(State::kFinished, "");
   EXPECT_FALSE(sink->recorded());

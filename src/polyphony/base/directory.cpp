@@ -15,6 +15,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 
 namespace polyphony {
 namespace fs = std::filesystem;
@@ -47,11 +48,9 @@ std::string host() {
       remedy);
 }
 
-void warn(const fs::path& directory, int error) {
-  fmt::print(stderr,
-             "warning: {}: cannot be locked ({}): see to it that no other run writes its "
-             "checkpoints there\n",
-             directory.string(), std::strerror(error));
+void tell_unlocked(const fs::path& directory, int error) {
+  warn("{}: cannot be locked ({}): see to it that no other run writes its checkpoints there",
+       directory.string(), std::strerror(error));
 }
 
 /// What the holder has written; a moment before it has, nothing.
@@ -86,7 +85,7 @@ std::shared_ptr<RunLock> RunLock::acquire(const fs::path& given, const void* own
   while (true) {
     const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
-      warn(directory, errno);
+      tell_unlocked(directory, errno);
       return nullptr;
     }
     std::shared_ptr<RunLock> lock(new RunLock(file, fd));
@@ -95,7 +94,7 @@ std::shared_ptr<RunLock> RunLock::acquire(const fs::path& given, const void* own
       lock->file_.clear();  // it is another's
       if (error == EINTR) continue;
       if (error == EWOULDBLOCK) refuse(directory, holder_in(fd), remedy);
-      warn(directory, error);
+      tell_unlocked(directory, error);
       return nullptr;
     }
     if (!is_at(fd, file)) {

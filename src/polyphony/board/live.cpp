@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include <fmt/format.h>
+#include <polyphony/base/notice.h>
 
 namespace polyphony::board {
 namespace {
@@ -45,7 +45,7 @@ void Live::work() {
       failure = error.what();  // the store may come back: a disk remounted, a lock let go
     }
     lock.lock();
-    if (!failure.empty() && failure != failure_) fmt::print(stderr, "board: {}\n", failure);
+    if (!failure.empty() && failure != failure_) note("board: {}", failure);
     failure_ = failure;
     if (runs.empty()) continue;
     log_.emplace_back(++version_, std::move(runs));

@@ -196,8 +196,7 @@ void Recording::begin(const Request& request, const config::Node& config) {
 void Recording::bring_in_earlier() const {
   const auto journals = record::find_journals_in(directory_.path());
   if (journals.empty()) return;
-  record::bring_in_all(record::default_store_path(), journals,
-                       [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  record::bring_in_all(record::default_store_path(), journals);
 }
 
 void Recording::finish(record::State state, const std::string& error) {

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include <polyphony/base/csv.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 
 namespace polyphony::record {
 
@@ -14,9 +13,7 @@ AppendTable::AppendTable(std::filesystem::path path, std::string line_end,
     : path_(std::move(path)), line_end_(std::move(line_end)), header_(std::move(columns)) {
   if (!std::filesystem::exists(path_)) return;
   const AppendedCsv found = read_appended_csv(path_);
-  if (found.left_out > 0) {
-    fmt::print(stderr, "warning: {}: {}\n", path_.string(), found.note());
-  }
+  if (found.left_out > 0) warn("{}: {}", path_.string(), found.note());
   if (found.table.header.empty()) return;
   header_ = found.table.header;
   anew_ = false;

@@ -13,7 +13,7 @@
 #include <thread>
 #include <utility>
 
-#include <fmt/format.h>
+#include <polyphony/base/notice.h>
 
 namespace polyphony::record {
 namespace {
@@ -160,16 +160,7 @@ struct Recorder::Core {
   void retry(Output& output) const;
   void flush_outputs();
   void finish_outputs();
-  void warn(const std::string& text) const;
 };
-
-void Recorder::Core::warn(const std::string& text) const {
-  if (options.warn) {
-    options.warn(text);
-  } else {
-    fmt::print(stderr, "warning: {}\n", text);
-  }
-}
 
 void Recorder::Core::push(Entry entry) {
   const std::lock_guard lock(mutex);
@@ -181,8 +172,8 @@ void Recorder::Core::push(Entry entry) {
 void Recorder::Core::fail(Output& output, const std::string& what) const {
   if (!output.fails()) {
     output.retry = options.retry_seconds;
-    warn(fmt::format("{} cannot be written; the run goes on, and it is tried again: {}",
-                     output.sink->name(), what));
+    warn("{} cannot be written; the run goes on, and it is tried again: {}", output.sink->name(),
+         what);
   } else {
     output.retry = std::min(2 * output.retry, kLongestRetry);
   }
@@ -215,7 +206,7 @@ void Recorder::Core::retry(Output& output) const {
     }
     output.sink->flush();
     output.failure.clear();
-    warn(fmt::format("{} is written again", output.sink->name()));
+    warn("{} is written again", output.sink->name());
   } catch (const std::exception& failure) {
     fail(output, failure.what());
   }
@@ -250,12 +241,12 @@ void Recorder::Core::finish_outputs() {
     }
     if (failure.empty()) failure = output.failure;
     if (!failure.empty()) {
-      warn(fmt::format("{} lacks the end of this run, {} values and more: {}", output.sink->name(),
-                       output.waiting.values, failure));
+      warn("{} lacks the end of this run, {} values and more: {}", output.sink->name(),
+           output.waiting.values, failure);
     }
     if (output.left_out > 0) {
-      warn(fmt::format("{} values were left out of {}: it could not be written for too long",
-                       output.left_out, output.sink->name()));
+      warn("{} values were left out of {}: it could not be written for too long", output.left_out,
+           output.sink->name());
     }
   }
 }
@@ -265,7 +256,7 @@ void Recorder::Core::ask(const Source& source) {
   try {
     action = source();
   } catch (const std::exception& failure) {
-    warn(fmt::format("not recorded: {}", failure.what()));
+    warn("not recorded: {}", failure.what());
   }
   if (action) deliver({{}, [action = *std::move(action)] { return std::optional(action); }});
 }
@@ -372,14 +363,13 @@ bool Recorder::finish(State state, const std::string& error, double seconds) {
     core_->thread.join();
   } else {
     core_->thread.detach();
-    core_->warn(
-        fmt::format("the record's disk does not answer for {:.0f} s: the end of this run "
-                    "is not recorded",
-                    seconds));
+    warn(
+        "the record's disk does not answer for {:.0f} s: the end of this run "
+        "is not recorded",
+        seconds);
   }
   if (core_->left_out > 0) {
-    core_->warn(fmt::format("{} values were left out of the record: the disk was too slow",
-                            core_->left_out.load()));
+    warn("{} values were left out of the record: the disk was too slow", core_->left_out.load());
   }
   return ended;
 }

@@ -23,7 +23,6 @@ struct RecorderOptions {
   double flush_seconds = 0.25;  ///< what was logged is with the system after so long
   double source_seconds = 1.0;  ///< how often the sources are asked
   double retry_seconds = 0.5;   ///< until a sink that threw is tried again; each time twice as long
-  std::function<void(const std::string&)> warn;  ///< null: standard error
 };
 
 /// Hands what a run logs to its sinks, on a thread of its own: the training thread puts a row in a

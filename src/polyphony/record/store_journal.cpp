@@ -14,6 +14,7 @@
 #include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/record/batch_json.h>
 #include <polyphony/record/store_database.h>
 
@@ -199,31 +200,30 @@ std::string to_string(const BroughtIn& done) {
   return text;
 }
 
-void bring_in_all(const fs::path& path, const std::vector<fs::path>& journals,
-                  const std::function<void(const std::string&)>& tell) {
+void bring_in_all(const fs::path& path, const std::vector<fs::path>& journals) {
   std::optional<Store> store;
   try {
     for (const fs::path& journal : journals) {
       if (!store) store.emplace(path, StoreMode::kCreate, 1);
       try {
-        if (const auto done = bring_in(*store, journal)) tell("brought in: " + to_string(*done));
+        if (const auto done = bring_in(*store, journal)) note("brought in: {}", to_string(*done));
       } catch (const DataError& error) {
-        tell(fmt::format("warning: {}", error.what()));
+        warn("{}", error.what());
       }
     }
   } catch (const Error& error) {
-    tell(fmt::format("warning: records that wait for this store are not in yet: {}", error.what()));
+    warn("records that wait for this store are not in yet: {}", error.what());
   }
 }
 
-void bring_in_waiting(const fs::path& path, const std::function<void(const std::string&)>& tell) {
+void bring_in_waiting(const fs::path& path) {
   std::vector<fs::path> journals;
   try {
     journals = waiting_journals(path);
   } catch (const Error&) {
     return;  // whoever reads the store says what is wrong with it
   }
-  bring_in_all(path, journals, tell);
+  bring_in_all(path, journals);
 }
 
 }  // namespace polyphony::record

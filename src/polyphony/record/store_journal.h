@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,13 +63,10 @@ std::vector<std::filesystem::path> find_journals(const std::filesystem::path& pa
 std::vector<std::filesystem::path> waiting_journals(const std::filesystem::path& store);
 /// Brings these into a store, which is made where it is gone. Never throws: a store that cannot be
 /// written, or a damaged journal, is told.
-/// @param tell  called with a line for each, and for what went wrong
 void bring_in_all(const std::filesystem::path& store,
-                  const std::vector<std::filesystem::path>& journals,
-                  const std::function<void(const std::string&)>& tell);
+                  const std::vector<std::filesystem::path>& journals);
 /// The same for all that wait for the store.
-void bring_in_waiting(const std::filesystem::path& store,
-                      const std::function<void(const std::string&)>& tell);
+void bring_in_waiting(const std::filesystem::path& store);
 /// "run 3 audio: 120 values from RUN/store-pending-….jsonl", and what is missing.
 std::string to_string(const BroughtIn& done);
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/dump.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/hyper_parameters.h>
@@ -25,14 +26,6 @@ StoreLog::StoreLog(const fs::path& store, RunInfo info, StoreLogOptions options)
 
 StoreLog::~StoreLog() {
   if (store_ && store_->moved()) store_->detach();
-}
-
-void StoreLog::tell(const std::string& text) const {
-  if (options_.warn) {
-    options_.warn(text);
-  } else {
-    fmt::print(stderr, "warning: {}\n", text);
-  }
 }
 
 void StoreLog::log(const Row& row) {
@@ -81,7 +74,7 @@ void StoreLog::leave_moved_store() {
     StoreBatch all = store_->all_of(*run_);
     if (all.last > 0) waiting_.push_front(std::move(all));
   } catch (const IoError& error) {
-    tell(fmt::format("what it held of this run cannot be read any more: {}", error.what()));
+    warn("what it held of this run cannot be read any more: {}", error.what());
   }
   store_->detach();
 }
@@ -89,10 +82,10 @@ void StoreLog::leave_moved_store() {
 void StoreLog::lose_store(const std::string& reason) {
   store_.reset();
   if (reason_.empty()) {
-    tell(
-        fmt::format("the run store cannot be written; the run goes on, its record is kept in {} "
-                    "and brought in as soon as it can be: {}",
-                    info_.directory.string(), reason));
+    warn(
+        "the run store cannot be written; the run goes on, its record is kept in {} "
+        "and brought in as soon as it can be: {}",
+        info_.directory.string(), reason);
   }
   reason_ = reason;
   retry_ = retry_ == 0 ? options_.first_retry : std::min(2 * retry_, options_.longest_retry);
@@ -115,7 +108,7 @@ void StoreLog::try_store(double patience) {
   }
   if (journal_) journal_->remove();
   journal_.reset();
-  if (!reason_.empty()) tell(fmt::format("the run store is written again: run {}", *run_));
+  if (!reason_.empty()) warn("the run store is written again: run {}", *run_);
   reason_.clear();
   retry_ = 0;
 }
@@ -165,8 +158,8 @@ RunCsvLog::RunCsvLog(const fs::path& directory, const std::string& uid)
       table_(directory / (lock_ ? "metrics.csv" : "metrics-" + uid + ".csv"), "\n",
              {"epoch", "step"}) {
   if (!lock_) {
-    fmt::print(stderr, "warning: another run writes to {} now: this one's metrics go to {}\n",
-               (directory / "metrics.csv").string(), path().filename().string());
+    warn("another run writes to {} now: this one's metrics go to {}",
+         (directory / "metrics.csv").string(), path().filename().string());
   }
   const auto& header = table_.header();
   if (header.size() < 2 || header[0] != "epoch" || header[1] != "step") {

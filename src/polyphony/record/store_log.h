@@ -3,7 +3,6 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +21,6 @@ struct StoreLogOptions {
   double first_retry = 0.5;   ///< seconds until the store is tried again; each time twice as long
   double longest_retry = 30;
   std::int64_t batches = 0;  ///< that the run's row has already, of a run that goes on
-  std::function<void(const std::string&)> warn;  ///< null: standard error
 };
 
 /// A run's record in the store, from its begin to its end.
@@ -70,7 +68,6 @@ class StoreLog : public Sink {
   void lose_store(const std::string& reason);
   void try_store(double patience);
   void keep();
-  void tell(const std::string& text) const;
 
   std::filesystem::path path_;
   RunInfo info_;

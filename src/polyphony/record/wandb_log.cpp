@@ -11,6 +11,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/json.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/dump.h>
 #include <polyphony/config/yaml/scalars.h>
 #include <polyphony/record/host.h>
@@ -80,10 +81,8 @@ std::int64_t next_history_step(const fs::path& file) {
       next = std::max(next, record.history().step().num() + 1);
     }
   } catch (const DataError& damage) {
-    fmt::print(stderr,
-               "warning: W&B: the run goes on behind step {}, the last one that can be "
-               "read of the earlier: {}\n",
-               next, damage.what());
+    warn("W&B: the run goes on behind step {}, the last one that can be read of the earlier: {}",
+         next, damage.what());
   }
   return next;
 }
