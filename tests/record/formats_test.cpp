@@ -9,7 +9,6 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/config/yaml/yaml.h>
-#include <polyphony/record/checksum.h>
 #include <polyphony/record/csv_log.h>
 #include <polyphony/record/framing.h>
 #include <polyphony/record/import.h>
@@ -40,13 +39,6 @@ std::string text_of(const std::vector<Metric>& metrics) {
     text += fmt::format("{} {} {} {};", m.name, m.step, m.epoch, static_cast<float>(m.value));
   }
   return text;
-}
-
-TEST(Checksum, AreThoseOfTheirStandards) {
-  EXPECT_EQ(crc32("123456789"), 0xCBF43926U);
-  EXPECT_EQ(crc32("6789", crc32("12345")), crc32("123456789"));
-  EXPECT_EQ(crc32c("123456789"), 0xE3069283U);
-  EXPECT_EQ(crc32("Weights & Biases") & 0xffff, 0xBEE1U);  // where W&B's magic comes from
 }
 
 TEST(WandbFraming, ReadsBackRecordsOfAnySize) {

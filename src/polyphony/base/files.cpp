@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
-#include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/leftovers.h>
 
@@ -22,13 +22,14 @@ namespace {
   throw IoError(path.string() + ": " + what + ": " + std::strerror(error), remedy);
 }
 
-void write_all(int fd, std::string_view bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write", path, errno, "free space on the disk or choose another place");
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
+fs::path directory_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+int open_temporary(const fs::path& path, std::string& temporary) {
+  std::error_code ignored;
+  fs::create_directories(directory_of(path), ignored);
+  return ::mkostemp(temporary.data(), O_CLOEXEC);
 }
 
 void sync_directory(const fs::path& directory) {
@@ -56,28 +57,43 @@ std::string read_file(const fs::path& path) {
   }
 }
 
+FileWriter::FileWriter(fs::path path)
+    : path_(std::move(path)),
+      temporary_(temporary_beside(path_)),
+      fd_(open_temporary(path_, temporary_)) {
+  if (fd_.get() < 0) {
+    fail("cannot create a file here", path_, errno, "check that the directory can be written to");
+  }
+  lock_temporary(fd_.get());
+}
+
+FileWriter::~FileWriter() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void FileWriter::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot write", path_, errno, "free space on the disk or choose another place");
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+void FileWriter::finish() {
+  ::fchmod(fd_.get(), 0644);
+  if (::fsync(fd_.get()) != 0) fail("cannot flush", path_, errno, "free space on the disk");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    fail("cannot put the file in place", path_, errno, "check that it is no directory");
+  }
+  temporary_.clear();
+  sync_directory(directory_of(path_));
+}
+
 void write_file(const fs::path& path, std::string_view bytes) {
-  const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  std::error_code ignored;
-  fs::create_directories(directory, ignored);
-  std::string temporary = temporary_beside(path);
-  const Descriptor fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (fd.get() < 0) {
-    fail("cannot create a file here", path, errno, "check that the directory can be written to");
-  }
-  lock_temporary(fd.get());
-  try {
-    write_all(fd.get(), bytes, path);
-    ::fchmod(fd.get(), 0644);
-    if (::fsync(fd.get()) != 0) fail("cannot flush", path, errno, "free space on the disk");
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      fail("cannot put the file in place", path, errno, "check that it is no directory");
-    }
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_directory(directory);
+  FileWriter file(path);
+  file.write(bytes);
+  file.finish();
 }
 
 void write_file(const fs::path& path, std::span<const std::byte> bytes) {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/checksum.h>
 #include <polyphony/base/error.h>
-#include <polyphony/record/checksum.h>
 
 namespace polyphony::record {
 namespace {
@@ -28,6 +28,12 @@ T get(std::string_view bytes) {
   throw DataError(fmt::format("{}: damaged at byte {}: the checksum is wrong", source, offset),
                   "take the file from where it was written again; what lies before that byte can "
                   "be read after `head -c`");
+}
+
+/// A CRC as TFRecord files keep it: rotated and offset, so that a CRC of CRCs is none by chance.
+std::uint32_t masked_crc32c(std::string_view bytes) {
+  const std::uint32_t value = crc32c(bytes);
+  return (value >> 15 | value << 17) + 0xa282ead8U;
 }
 
 /// Bytes up to the last one that is not NUL.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include <polyphony/record/checksum.h>
+#include <polyphony/base/checksum.h>
 
 namespace polyphony::record {
 namespace {

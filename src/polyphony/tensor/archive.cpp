@@ -1,7 +1,7 @@
 #include <polyphony/tensor/archive.h>
 
 #include <algorithm>
-#include <array>
+#include <exception>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -11,6 +11,7 @@
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <fmt/format.h>
 
+#include <polyphony/base/checksum.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/file_reader.h>
 #include <polyphony/base/files.h>
@@ -38,41 +39,6 @@ class Bytes : public caffe2::serialize::ReadAdapterInterface {
   throw DataError(path.string() + ": " + what, "take another copy or an earlier checkpoint");
 }
 
-/// CRC-32 as zip has it: polynomial 0xedb88320, reflected, inverted before and after. By eight
-/// tables, a table a byte of a 64-bit word: checkpoints have hundreds of megabytes.
-class Crc32 {
- public:
-  Crc32() {
-    for (std::uint32_t i = 0; i < 256; ++i) {
-      std::uint32_t value = i;
-      for (int bit = 0; bit < 8; ++bit) value = value >> 1 ^ ((value & 1) != 0 ? 0xedb88320U : 0U);
-      tables_[0][i] = value;
-    }
-    for (std::size_t i = 0; i < 256; ++i) {
-      for (std::size_t t = 1; t < tables_.size(); ++t) {
-        tables_[t][i] = tables_[t - 1][i] >> 8 ^ tables_[0][tables_[t - 1][i] & 0xff];
-      }
-    }
-  }
-
-  std::uint32_t operator()(const void* data, std::size_t size) const {
-    const auto* bytes = static_cast<const unsigned char*>(data);
-    std::uint32_t crc = 0xffffffffU;
-    for (; size >= 8; size -= 8, bytes += 8) {
-      const std::uint32_t low = crc ^ (bytes[0] | bytes[1] << 8 | bytes[2] << 16 |
-                                       static_cast<std::uint32_t>(bytes[3]) << 24);
-      crc = tables_[7][low & 0xff] ^ tables_[6][low >> 8 & 0xff] ^ tables_[5][low >> 16 & 0xff] ^
-            tables_[4][low >> 24] ^ tables_[3][bytes[4]] ^ tables_[2][bytes[5]] ^
-            tables_[1][bytes[6]] ^ tables_[0][bytes[7]];
-    }
-    for (; size > 0; --size, ++bytes) crc = crc >> 8 ^ tables_[0][(crc ^ *bytes) & 0xff];
-    return ~crc;
-  }
-
- private:
-  std::array<std::array<std::uint32_t, 256>, 8> tables_{};
-};
-
 /// The check sums of a zip file's records, by full name. LibTorch's reader does not check them.
 class Directory {
  public:
@@ -93,10 +59,9 @@ class Directory {
 
   /// @throws DataError where the record's bytes are not those that were written
   void check(const std::string& record, const void* data, std::size_t size) const {
-    static const Crc32 crc32;
     const auto found = sums_.find(prefix_ + record);
     if (found == sums_.end()) fail();
-    if (found->second == crc32(data, size)) return;
+    if (found->second == crc32({static_cast<const char*>(data), size})) return;
     damaged(path_, "the record '" + record + "' is damaged: its check sum differs");
   }
 
@@ -141,6 +106,35 @@ class Directory {
   std::string prefix_;  ///< the folder of all records, with its slash
 };
 
+/// Where LibTorch's zip writer writes to, part by part.
+class Output {
+ public:
+  explicit Output(const std::filesystem::path& path) : file_(path) {}
+
+  /// Never throws: the zip writer cannot be left early, as its destructor writes the end. After an
+  /// error nothing more is written.
+  void write(std::string_view bytes) noexcept {
+    if (error_) return;
+    try {
+      file_.write(bytes);
+      fingerprinter_.add(bytes);
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+  }
+  /// Puts the file in place. @throws what went wrong before, too
+  Fingerprint finish() {
+    if (error_) std::rethrow_exception(error_);
+    file_.finish();
+    return fingerprinter_.fingerprint();
+  }
+
+ private:
+  FileWriter file_;
+  Fingerprinter fingerprinter_;
+  std::exception_ptr error_;
+};
+
 /// A record's memory as a tensor of `elements`.
 at::Tensor adopted(at::DataPtr record, std::int64_t elements, at::ScalarType type) {
   const auto kept = std::make_shared<at::DataPtr>(std::move(record));
@@ -153,10 +147,10 @@ at::Tensor adopted(at::DataPtr record, std::int64_t elements, at::ScalarType typ
 Fingerprint save_archive(const std::filesystem::path& path, const Value& value) {
   std::vector<at::Tensor> storages;
   const std::string pickled = pickle(value, storages);
-  std::string bytes;
+  Output output(path);
   {
     caffe2::serialize::PyTorchStreamWriter writer([&](const void* data, std::size_t count) {
-      bytes.append(static_cast<const char*>(data), count);
+      output.write({static_cast<const char*>(data), count});
       return count;
     });
     writer.writeRecord("data.pkl", pickled.data(), pickled.size());
@@ -165,8 +159,7 @@ Fingerprint save_archive(const std::filesystem::path& path, const Value& value) 
     }
     writer.writeEndOfFile();
   }
-  write_file(path, bytes);
-  return fingerprint(bytes);
+  return output.finish();
 }
 
 Value load_archive(const std::filesystem::path& path) {

@@ -8,6 +8,17 @@
 
 namespace polyphony::tensor {
 
+/// A class that torch.save names for what a storage holds: "torch.FloatStorage".
+struct StorageClass {
+  const char* name;
+  at::ScalarType type;
+};
+inline constexpr StorageClass kStorageClasses[] = {
+    {"FloatStorage", at::kFloat},       {"DoubleStorage", at::kDouble}, {"HalfStorage", at::kHalf},
+    {"BFloat16Storage", at::kBFloat16}, {"LongStorage", at::kLong},     {"IntStorage", at::kInt},
+    {"ShortStorage", at::kShort},       {"CharStorage", at::kChar},     {"ByteStorage", at::kByte},
+    {"BoolStorage", at::kBool}};
+
 /// An object of a pickle: data, a name of code we know, or a storage. The machine's stack, its memo
 /// and the containers refer to it, so that what is filled later is full wherever it is named.
 struct Object {

@@ -4,36 +4,17 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/tensor/pickle.h>
+#include <polyphony/tensor/pickle_object.h>
 
 namespace polyphony::tensor {
 namespace {
 
 const char* storage_class(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat:
-      return "FloatStorage";
-    case at::kDouble:
-      return "DoubleStorage";
-    case at::kHalf:
-      return "HalfStorage";
-    case at::kBFloat16:
-      return "BFloat16Storage";
-    case at::kLong:
-      return "LongStorage";
-    case at::kInt:
-      return "IntStorage";
-    case at::kShort:
-      return "ShortStorage";
-    case at::kChar:
-      return "CharStorage";
-    case at::kByte:
-      return "ByteStorage";
-    case at::kBool:
-      return "BoolStorage";
-    default:
-      throw DataError(fmt::format("a tensor of {} cannot be saved", c10::toString(type)),
-                      "convert it to a real floating-point, integer or bool type before saving");
+  for (const StorageClass& known : kStorageClasses) {
+    if (known.type == type) return known.name;
   }
+  throw DataError(fmt::format("a tensor of {} cannot be saved", c10::toString(type)),
+                  "convert it to a real floating-point, integer or bool type before saving");
 }
 
 /// Writes opcodes of protocol 2.
