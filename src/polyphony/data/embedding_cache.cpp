@@ -15,6 +15,7 @@
 #include <polyphony/base/descriptor.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/fingerprint.h>
 
 namespace polyphony::data {
 namespace fs = std::filesystem;
@@ -267,8 +268,7 @@ void EmbeddingCache::flush() {
 void EmbeddingCache::flush_locked() {
   if (waiting_.empty() || read_only_) return;
   const std::string bytes = encode_shard(waiting_);
-  const std::uint64_t hash = xxh64(std::as_bytes(std::span(bytes)));
-  const fs::path path = directory_ / fmt::format("{:016x}{}", hash, kSuffix);
+  const fs::path path = directory_ / fmt::format("{:016x}{}", fingerprint(bytes).digest, kSuffix);
   {
     const DirectoryLock lock(directory_);
     remove_unfinished(directory_);

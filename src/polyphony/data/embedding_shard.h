@@ -7,26 +7,20 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include <polyphony/base/descriptor.h>
+#include <polyphony/tensor/safetensors.h>
 
 namespace polyphony::data {
 
-/// XXH64 of some bytes, seed 0 (Collet's specification).
-std::uint64_t xxh64(std::span<const std::byte> bytes);
-
-/// Where one embedding lies in a shard.
+/// Where one embedding lies in a shard: [positions, dims] of float32 or bfloat16.
 struct ShardEntry {
   std::string key;
-  at::ScalarType type = at::kFloat;  ///< float32 or bfloat16
-  std::vector<std::int64_t> shape;   ///< [positions, dims]
-  std::size_t offset = 0;            ///< from the file's begin
-  std::size_t bytes = 0;
-  std::uint64_t checksum = 0;
+  tensor::SafetensorsEntry tensor;
+  std::uint64_t checksum = 0;  ///< XXH64
 };
 
 /// What the header of a shard says, checked against the file's size; no tensor is read.
@@ -55,7 +49,7 @@ class EmbeddingShard {
 };
 
 /// A shard as bytes: a .safetensors file whose `__metadata__` holds a checksum a tensor.
-std::string encode_shard(std::span<const std::pair<std::string, at::Tensor>> items);
+std::string encode_shard(std::span<const tensor::NamedTensor> items);
 
 /// Removes a shard that no process has open. @return its bytes; 0 where it is in use or gone
 std::uintmax_t evict_shard(const std::filesystem::path& path);

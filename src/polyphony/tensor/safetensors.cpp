@@ -1,7 +1,8 @@
 #include <polyphony/tensor/safetensors.h>
 
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -51,21 +52,26 @@ at::ScalarType type_of(const fs::path& path, const std::string& name,
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
+SafetensorsHeader read_safetensors_header(const FileReader& file) {
+  const fs::path& path = file.path();
   std::uint64_t length = 0;
-  if (file_.read(0, &length, kLengthBytes) < kLengthBytes) unfit(path, "no .safetensors file");
-  if (length > file_.size() - kLengthBytes) unfit(path, "truncated in its header");
+  if (file.read(0, &length, kLengthBytes) < kLengthBytes) unfit(path, "no .safetensors file");
+  if (length > file.size() - kLengthBytes) unfit(path, "truncated in its header");
   const std::uint64_t data_at = kLengthBytes + length;
-  const std::uint64_t room = file_.size() - data_at;
+  const std::uint64_t room = file.size() - data_at;
+  SafetensorsHeader header;
   try {
-    const Json header = parse_json(file_.text(kLengthBytes, length));
-    for (const auto& [name, item] : header.items()) {
-      if (name == "__metadata__") continue;
+    const Json json = parse_json(file.text(kLengthBytes, length));
+    for (const auto& [name, item] : json.items()) {
+      if (name == "__metadata__") {
+        header.metadata = item.get<std::map<std::string, std::string>>();
+        continue;
+      }
       const auto offsets = item.at("data_offsets").get<std::vector<std::uint64_t>>();
       if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > room) {
-        unfit(path, fmt::format("tensor '{}' lies outside the file", name));
+        unfit(path, fmt::format("truncated, or damaged: tensor '{}' lies outside the file", name));
       }
-      Entry entry;
+      SafetensorsEntry entry;
       entry.type = type_of(path, name, item.at("dtype").get<std::string>());
       entry.shape = item.at("shape").get<std::vector<std::int64_t>>();
       entry.begin = data_at + offsets[0];
@@ -73,12 +79,42 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
       if (entry.size != offsets[1] - offsets[0]) {
         unfit(path, fmt::format("tensor '{}' has a shape that does not fit its data", name));
       }
-      entries_.emplace(name, std::move(entry));
+      header.tensors.emplace(name, std::move(entry));
     }
   } catch (const Json::exception& error) {
     unfit(path, fmt::format("the header is damaged ({})", error.what()));
   }
+  return header;
 }
+
+std::string safetensors_header(std::span<const NamedTensor> tensors,
+                               const std::map<std::string, std::string>& metadata,
+                               std::size_t alignment) {
+  Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t size = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const auto known = std::find_if(
+        std::begin(kTypes), std::end(kTypes),
+        [type = tensor.scalar_type()](const auto& each) { return each.second == type; });
+    if (known == std::end(kTypes)) {
+      throw DataError(fmt::format("tensor '{}' is of type {}, which is not written", name,
+                                  at::toString(tensor.scalar_type())),
+                      "convert it to float32 first");
+    }
+    header[name] = {{"dtype", known->first},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {size, size + tensor.nbytes()}}};
+    size += tensor.nbytes();
+  }
+  std::string text = header.dump();
+  text.append((alignment - (kLengthBytes + text.size()) % alignment) % alignment, ' ');
+  const std::uint64_t length = text.size();
+  return std::string(reinterpret_cast<const char*>(&length), kLengthBytes) + text;
+}
+
+SafetensorsFile::SafetensorsFile(const fs::path& path)
+    : file_(path), entries_(read_safetensors_header(file_).tensors) {}
 
 std::vector<std::string> SafetensorsFile::names() const {
   std::vector<std::string> names;
@@ -87,7 +123,7 @@ std::vector<std::string> SafetensorsFile::names() const {
 }
 
 at::Tensor SafetensorsFile::read(const std::string& name) const {
-  const Entry& entry = entries_.at(name);
+  const SafetensorsEntry& entry = entries_.at(name);
   at::Tensor tensor = at::empty(entry.shape, entry.type);
   if (entry.size > 0 && file_.read(entry.begin, tensor.data_ptr(), entry.size) < entry.size) {
     unfit(file_.path(), fmt::format("tensor '{}' lies outside the file", name));
@@ -104,35 +140,14 @@ TensorMap load_safetensors(const fs::path& path) {
 
 void save_safetensors(const fs::path& path, const TensorMap& tensors,
                       const std::map<std::string, std::string>& metadata) {
-  Json header = Json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  std::uint64_t size = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const char* type_name = nullptr;
-    for (const auto& [known, type] : kTypes) {
-      if (type == tensor.scalar_type()) type_name = known;
-    }
-    if (type_name == nullptr) {
-      throw DataError(fmt::format("{}: tensor '{}' is of type {}, which is not written",
-                                  path.string(), name, at::toString(tensor.scalar_type())),
-                      "convert it to float32 first");
-    }
-    header[name] = {{"dtype", type_name},
-                    {"shape", tensor.sizes().vec()},
-                    {"data_offsets", {size, size + tensor.nbytes()}}};
-    size += tensor.nbytes();
-  }
-  std::string text = header.dump();
-  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
-  const std::uint64_t length = text.size();
-  std::string bytes;
-  bytes.reserve(kLengthBytes + length + size);
-  bytes.append(reinterpret_cast<const char*>(&length), kLengthBytes).append(text);
-  for (const auto& [name, tensor] : tensors) {
+  const std::vector<NamedTensor> named(tensors.begin(), tensors.end());
+  FileWriter file(path);
+  file.write(safetensors_header(named, metadata));
+  for (const auto& [name, tensor] : named) {
     const at::Tensor plain = tensor.detach().cpu().contiguous();
-    bytes.append(static_cast<const char*>(plain.data_ptr()), plain.nbytes());
+    file.write({static_cast<const char*>(plain.data_ptr()), plain.nbytes()});
   }
-  write_file(path, bytes);
+  file.finish();
 }
 
 }  // namespace polyphony::tensor
