@@ -9,12 +9,12 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <polyphony/base/base64.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/config/bind/instantiate.h>
 #include <polyphony/config/yaml/yaml.h>
 #include <polyphony/text/auto_tokenizer.h>
-#include <polyphony/text/charsmap.h>
 #include <polyphony/text/tokenizer.h>
 
 #include "scratch.h"
@@ -131,7 +131,7 @@ TEST(Pretrained, ReadsXlmrsSentencePieceModel) {
   }
   const json& charsmap = document["normalizer"]["normalizers"][0]["precompiled_charsmap"];
   model += field(2, std::string("\x18\x01", 2));  // model_type: Unigram
-  model += field(3, field(2, decode_base64(charsmap.get<std::string>(), "charsmap")));
+  model += field(3, field(2, decode_base64(charsmap.get<std::string>()).value()));
   const auto folder = folder_of("xlmr", {{"sentencepiece.bpe.model", model}});
   expect_same(Tokenizer::from_pretrained(folder), Tokenizer::from_json(document.dump(), "xlmr"));
 }

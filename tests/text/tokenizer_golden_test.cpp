@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <polyphony/base/base64.h>
 #include <polyphony/base/error.h>
-#include <polyphony/text/charsmap.h>
 #include <polyphony/text/tokenizer.h>
 
 #include "golden.h"
@@ -62,7 +62,7 @@ json show(const Encoding& encoding, const Tokenizer& tokenizer) {
 
 json answer(const Tokenizer& tokenizer, const json& wanted) {
   const std::string text = wanted.contains("bytes")
-                               ? decode_base64(wanted["bytes"].get<std::string>(), "bytes")
+                               ? decode_base64(wanted["bytes"].get<std::string>()).value()
                                : wanted["text"].get<std::string>();
   const std::string second = wanted.value("pair", "");
   TextPair pair{text};

@@ -111,7 +111,6 @@ std::shared_ptr<RunLock> RunLock::acquire(const fs::path& given, const void* own
 
 RunLock::~RunLock() {
   if (!file_.empty()) ::unlink(file_.c_str());  // while it is held: nobody else's
-  ::close(fd_);
 }
 
 }  // namespace polyphony

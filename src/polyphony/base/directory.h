@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 
+#include <polyphony/base/descriptor.h>
+
 namespace polyphony {
 
 /// One name for a directory, from the first call on: absolute, without `..`, symbolic links and a
@@ -34,7 +36,7 @@ class RunLock {
   RunLock(std::filesystem::path file, int fd) : file_(std::move(file)), fd_(fd) {}
 
   std::filesystem::path file_;
-  int fd_;
+  Descriptor fd_;
 };
 
 }  // namespace polyphony

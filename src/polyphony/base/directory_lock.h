@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <optional>
 
+#include <polyphony/base/descriptor.h>
+
 namespace polyphony {
 
 /// Says that a directory's files are written by this process: an advisory lock (flock) on the
@@ -12,14 +14,10 @@ class DirectoryLock {
   /// nullopt where another lock of it is held, by whatever process. Where the file system knows no
   /// locks, or the directory cannot be opened, this has it without one.
   static std::optional<DirectoryLock> try_lock(const std::filesystem::path& directory);
-  DirectoryLock(DirectoryLock&& other) noexcept;
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-  ~DirectoryLock();
 
  private:
   explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
+  Descriptor descriptor_;
 };
 
 }  // namespace polyphony

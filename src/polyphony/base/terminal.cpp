@@ -2,19 +2,19 @@
 
 #include <sys/ioctl.h>
 #include <unicode/uchar.h>
-#include <unicode/utf8.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
-#include <cstdint>
 #include <cstdlib>
+
+#include <polyphony/base/utf8.h>
 
 namespace polyphony {
 namespace {
 
-int width_of(UChar32 c) {
-  if (c < 0) return 1;  // an invalid byte shows as one replacement character
+int width_of(char32_t point) {
+  const auto c = static_cast<UChar32>(point);
   if (c < 0x20 || c == 0x7f) return 0;
   if (c < 0x300) return 1;
   switch (u_charType(c)) {
@@ -28,14 +28,6 @@ int width_of(UChar32 c) {
   }
   const int kind = u_getIntPropertyValue(c, UCHAR_EAST_ASIAN_WIDTH);
   return kind == U_EA_FULLWIDTH || kind == U_EA_WIDE ? 2 : 1;
-}
-
-/// The code point that begins at `at`, which moves behind it; negative where invalid.
-UChar32 next(std::string_view text, std::size_t& at) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
-  UChar32 c = 0;
-  U8_NEXT(bytes, at, text.size(), c);
-  return c;
 }
 
 /// Where what is written to descriptors 0, 1 and 2 ends up.
@@ -81,16 +73,21 @@ TerminalInfo terminal_info(int descriptor) {
 
 int display_width(std::string_view text) {
   int width = 0;
-  for (std::size_t at = 0; at < text.size();) width += width_of(next(text, at));
+  while (!text.empty()) {
+    const DecodedPoint point = decode_point(text);
+    width += width_of(point.value);
+    text.remove_prefix(point.size);
+  }
   return width;
 }
 
 std::string clip(std::string_view text, int columns) {
   int width = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = at;
-    width += width_of(next(text, at));
-    if (width > columns) return std::string(text.substr(0, begin));
+    const DecodedPoint point = decode_point(text.substr(at));
+    width += width_of(point.value);
+    if (width > columns) return std::string(text.substr(0, at));
+    at += point.size;
   }
   return std::string(text);
 }

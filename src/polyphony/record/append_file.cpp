@@ -28,23 +28,17 @@ AppendFile::AppendFile(std::filesystem::path path, Mode mode) : path_(std::move(
   if (path_.has_parent_path()) std::filesystem::create_directories(path_.parent_path(), error);
   if (error) fail(path_, error.value());
   const int how = mode == Mode::kNew ? O_EXCL : 0;
-  descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | how, 0666);
-  if (descriptor_ < 0) fail(path_, errno);
+  descriptor_ =
+      Descriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | how, 0666));
+  if (descriptor() < 0) fail(path_, errno);
   struct stat status {};
-  if (fstat(descriptor_, &status) == 0) written_ = static_cast<std::size_t>(status.st_size);
-  try {
-    const std::size_t whole = mode == Mode::kContinue ? whole_lines(descriptor_, path_) : 0;
-    if (whole < written_) cut(whole);
-  } catch (...) {
-    close(descriptor_);
-    throw;
-  }
+  if (fstat(descriptor(), &status) == 0) written_ = static_cast<std::size_t>(status.st_size);
+  const std::size_t whole = mode == Mode::kContinue ? whole_lines(descriptor(), path_) : 0;
+  if (whole < written_) cut(whole);
 }
 
-AppendFile::~AppendFile() { close(descriptor_); }
-
 void AppendFile::cut(std::size_t size) {
-  if (ftruncate(descriptor_, static_cast<off_t>(size)) != 0) fail(path_, errno);
+  if (ftruncate(descriptor(), static_cast<off_t>(size)) != 0) fail(path_, errno);
   written_ = size;
   torn_ = false;
 }
@@ -52,7 +46,7 @@ void AppendFile::cut(std::size_t size) {
 void AppendFile::flush() {
   if (pending_.empty()) return;
   struct stat status {};
-  if (fstat(descriptor_, &status) != 0) fail(path_, errno);
+  if (fstat(descriptor(), &status) != 0) fail(path_, errno);
   if (status.st_nlink == 0) fail(path_, ENOENT);
   if (torn_) {
     cut(written_);
@@ -61,11 +55,11 @@ void AppendFile::flush() {
   }
   std::size_t done = 0;
   while (done < pending_.size()) {
-    const ssize_t wrote = write(descriptor_, pending_.data() + done, pending_.size() - done);
+    const ssize_t wrote = write(descriptor(), pending_.data() + done, pending_.size() - done);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) {
       const int code = errno;
-      torn_ = done > 0 && ftruncate(descriptor_, static_cast<off_t>(written_)) != 0;
+      torn_ = done > 0 && ftruncate(descriptor(), static_cast<off_t>(written_)) != 0;
       fail(path_, code);
     }
     done += static_cast<std::size_t>(wrote);

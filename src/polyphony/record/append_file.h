@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include <polyphony/base/descriptor.h>
+
 namespace polyphony::record {
 
 /// A file that only grows. What flush() has handed to the system outlives a killed process; all
@@ -18,9 +20,6 @@ class AppendFile {
   };
   /// Makes missing parent directories. @throws IoError naming path and reason
   AppendFile(std::filesystem::path path, Mode mode);
-  ~AppendFile();
-  AppendFile(const AppendFile&) = delete;
-  AppendFile& operator=(const AppendFile&) = delete;
 
   void append(std::string_view bytes) { pending_ += bytes; }
   /// @throws IoError naming path and reason, also where the file is gone from its directory; what
@@ -32,13 +31,13 @@ class AppendFile {
   const std::filesystem::path& path() const { return path_; }
   /// Bytes in the file and waiting.
   std::size_t size() const { return written_ + pending_.size(); }
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.get(); }
 
  private:
   void cut(std::size_t size);
 
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  Descriptor descriptor_;
   std::size_t written_ = 0;
   bool torn_ = false;  ///< bytes of a flush that failed lie behind the whole ones
   std::string pending_;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/aligned_text.h>
 #include <polyphony/text/pieces.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <polyphony/text/utf8.h>
+#include <polyphony/base/utf8.h>
 
 namespace polyphony::text {
 
@@ -18,7 +18,7 @@ void AlignedText::assign(std::string_view text, std::uint32_t at) {
   }
 }
 
-bool AlignedText::is_ascii() const { return text::is_ascii(text_); }
+bool AlignedText::is_ascii() const { return polyphony::is_ascii(text_); }
 
 bool AlignedText::any(PointClass classes) const {
   for (std::size_t at = 0; at < text_.size();) {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/code_points.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 

@@ -5,8 +5,8 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/json.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/model.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

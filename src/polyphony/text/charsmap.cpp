@@ -1,13 +1,12 @@
 #include <polyphony/text/charsmap.h>
 
-#include <array>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/grapheme.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {
@@ -105,46 +104,6 @@ void Charsmap::apply(AlignedText& text) const {
     }
   }
   if (modified) text.transform(changes);
-}
-
-namespace {
-constexpr std::string_view kDigits =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-}  // namespace
-
-std::string decode_base64(std::string_view text, const std::string& place) {
-  std::array<int, 256> values{};
-  values.fill(-1);
-  for (std::size_t i = 0; i < kDigits.size(); ++i)
-    values[static_cast<unsigned char>(kDigits[i])] = static_cast<int>(i);
-  const bool padded = text.size() % 4 == 0;
-  while (padded && !text.empty() && text.back() == '=') text.remove_suffix(1);
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const int digit = values[static_cast<unsigned char>(c)];
-    if (digit < 0 || !padded) throw DataError(fmt::format("{}: not base64", place));
-    bits = bits << 6U | static_cast<std::uint32_t>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<char>(bits >> count & 0xFFU));
-  }
-  return bytes;
-}
-
-std::string encode_base64(std::string_view bytes) {
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t bits = 0;
-    const std::size_t present = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8U | (k < present ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k)
-      text.push_back(k <= present ? kDigits[bits >> (18 - 6 * k) & 0x3FU] : '=');
-  }
-  return text;
 }
 
 }  // namespace polyphony::text

@@ -30,8 +30,4 @@ class Charsmap {
   std::string replacements_;
 };
 
-/// @throws DataError naming `place`
-std::string decode_base64(std::string_view text, const std::string& place);
-std::string encode_base64(std::string_view bytes);
-
 }  // namespace polyphony::text

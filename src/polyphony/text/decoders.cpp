@@ -6,10 +6,10 @@
 #include <map>
 #include <utility>
 
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/normalizers.h>
 #include <polyphony/text/pattern.h>
 #include <polyphony/text/read_kind.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

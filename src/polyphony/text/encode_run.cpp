@@ -1,7 +1,7 @@
 #include <polyphony/text/encode_run.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/text/utf8.h>
+#include <polyphony/base/utf8.h>
 
 namespace polyphony::text {
 namespace {

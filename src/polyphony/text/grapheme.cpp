@@ -3,7 +3,7 @@
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
 
-#include <polyphony/text/utf8.h>
+#include <polyphony/base/utf8.h>
 
 namespace polyphony::text {
 namespace {

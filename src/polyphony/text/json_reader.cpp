@@ -4,6 +4,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/json.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/utf8.h>
 
 namespace polyphony::text {

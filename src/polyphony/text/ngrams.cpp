@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 #include <unicode/uchar.h>
-#include <unicode/utf8.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/utf8.h>
 
 namespace polyphony::text {
 namespace {
@@ -16,12 +16,10 @@ namespace {
 std::vector<std::uint32_t> between_blanks(std::string_view utf8) {
   constexpr std::uint32_t kBlank = 0x20;
   std::vector<std::uint32_t> points{kBlank};
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(utf8.data());
-  const auto length = static_cast<std::int64_t>(utf8.size());
-  for (std::int64_t i = 0; i < length;) {
-    UChar32 point = 0;
-    U8_NEXT_OR_FFFD(bytes, i, length, point);
-    points.push_back(static_cast<std::uint32_t>(point));
+  while (!utf8.empty()) {
+    const DecodedPoint point = decode_point(utf8);
+    points.push_back(point.value);
+    utf8.remove_prefix(point.size);
   }
   points.push_back(kBlank);
   return points;

@@ -7,7 +7,7 @@
 #include <unicode/unistr.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/text/utf8.h>
+#include <polyphony/base/utf8.h>
 
 namespace polyphony::text {
 namespace {

@@ -7,10 +7,11 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/base64.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/charsmap.h>
 #include <polyphony/text/pattern.h>
 #include <polyphony/text/read_kind.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {
@@ -135,12 +136,15 @@ class Prepend : public Normalizer {
 
 class Precompiled : public Normalizer {
  public:
-  explicit Precompiled(const JsonReader& json) : Precompiled(json.at("precompiled_charsmap"), 0) {}
+  explicit Precompiled(const JsonReader& json) : map_(read(json.at("precompiled_charsmap"))) {}
   void normalize(AlignedText& text) const override { map_.apply(text); }
 
  private:
-  Precompiled(const JsonReader& charsmap, int)
-      : map_(decode_base64(charsmap.string(), charsmap.place()), charsmap.place()) {}
+  static Charsmap read(const JsonReader& charsmap) {
+    const auto bytes = decode_base64(charsmap.string());
+    if (!bytes) charsmap.fail("not base64");
+    return Charsmap(*bytes, charsmap.place());
+  }
 
   Charsmap map_;
 };

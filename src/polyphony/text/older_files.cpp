@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/json_reader.h>
 #include <polyphony/text/pretrained.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <polyphony/text/utf8.h>
+#include <polyphony/base/utf8.h>
 
 namespace polyphony::text {
 

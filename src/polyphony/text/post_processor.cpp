@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/code_points.h>
 #include <polyphony/text/normalizers.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/normalizers.h>
 #include <polyphony/text/read_kind.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

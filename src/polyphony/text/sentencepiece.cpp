@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/base64.h>
 #include <polyphony/base/error.h>
-#include <polyphony/text/charsmap.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/pretrained.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

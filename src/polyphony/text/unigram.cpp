@@ -5,9 +5,9 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/json.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/byte_trie.h>
 #include <polyphony/text/model.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

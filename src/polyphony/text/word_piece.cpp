@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/text/byte_trie.h>
 #include <polyphony/text/model.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

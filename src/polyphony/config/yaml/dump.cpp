@@ -6,8 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/base64.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/config/yaml/scalars.h>
-#include <polyphony/config/yaml/unicode.h>
 
 namespace polyphony::config {
 namespace {
@@ -24,22 +25,6 @@ bool is_blank_or_end(const Text& text, std::size_t at) {
 /// Printable beyond ASCII, with allow_unicode.
 bool printable_unicode(char32_t c) {
   return ((c >= 0xA0 && c <= 0xD7FF) || (c >= 0xE000 && c <= 0xFFFD)) && c != 0xFEFF;
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](std::size_t k) {
-      return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u;
-    };
-    const unsigned bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += i + k > bytes.size() ? '=' : kAlphabet[bits >> (18 - 6 * k) & 63];
-    }
-  }
-  return out;
 }
 
 /// What PyYAML's emitter learns about a text before it chooses a style.
@@ -217,7 +202,7 @@ class Emitter {
   /// "!!binary |" and base64 in lines of 76 characters.
   void write_bytes(const Node& node, bool is_key) {
     indicator("!!binary", true);
-    const std::string text = base64(node.as_string());
+    const std::string text = encode_base64(node.as_string());
     if (text.empty() || is_key) return write_double_quoted(decode_utf8(text), false);
     indicator("|", true);
     const int indent = indent_ < 0 ? 2 : indent_ + 2;
@@ -382,7 +367,7 @@ class JsonWriter {
         return number(node.as_float());
       case Node::Kind::kString:
         if (node.is_bytes() && tags_ == Tags::kGolden)
-          return tagged("$bytes", base64(node.as_string()));
+          return tagged("$bytes", encode_base64(node.as_string()));
         return text(node.as_string());
       case Node::Kind::kList:
         return list(
@@ -464,10 +449,9 @@ class JsonWriter {
     while (!value.empty()) {
       const char c = value[0];
       if (static_cast<unsigned char>(c) >= 0x80) {
-        char32_t code = 0xFFFD;
-        const std::size_t size = utf8_size(value, code);
-        append_utf8(out_, size == 0 ? 0xFFFD : code);
-        value.remove_prefix(std::max<std::size_t>(size, 1));
+        const DecodedPoint point = decode_point(value);
+        append_utf8(out_, point.value);
+        value.remove_prefix(point.valid ? point.size : 1);
         continue;
       }
       value.remove_prefix(1);

@@ -6,11 +6,12 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/base64.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/config/yaml/errors.h>
 #include <polyphony/config/yaml/interpolation_grammar.h>
 #include <polyphony/config/yaml/scalars.h>
-#include <polyphony/config/yaml/unicode.h>
 #include <polyphony/config/yaml/yaml_tree.h>
 
 namespace polyphony::config {
@@ -109,33 +110,11 @@ class Construction {
   }
 
   Node binary(const YamlTree& tree) const {
-    std::string bytes;
-    std::uint32_t bits = 0;
-    int count = 0, padding = 0;
-    for (const char c : scalar(tree)) {
-      if (static_cast<unsigned char>(c) >= 0x80) {
-        fail("ConstructorError", tree, "!!binary wants base64 text");
-      }
-      constexpr std::string_view kAlphabet =
-          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-      const std::size_t value = kAlphabet.find(c);
-      if (c == '=' && count % 4 >= 2) ++padding;
-      if (c == '=' && count % 4 + padding == 4) break;
-      if (value == kAlphabet.npos) continue;
-      padding = 0;
-      bits = bits << 6 | static_cast<std::uint32_t>(value);
-      if (++count % 4 == 0) {
-        for (const int shift : {16, 8, 0}) bytes += static_cast<char>(bits >> shift & 0xFF);
-        bits = 0;
-      }
-    }
-    const int rest = count % 4;
-    if (rest > 0 && rest + padding != 4) {
-      fail("ConstructorError", tree, "!!binary: the base64 text is incomplete");
-    }
-    if (rest == 3) bytes += {static_cast<char>(bits >> 10), static_cast<char>(bits >> 2)};
-    if (rest == 2) bytes += static_cast<char>(bits >> 4);
-    return Node::bytes(std::move(bytes));
+    const std::string& text = scalar(tree);
+    if (!is_ascii(text)) fail("ConstructorError", tree, "!!binary wants base64 text");
+    auto bytes = decode_base64(text);
+    if (!bytes) fail("ConstructorError", tree, "!!binary: the base64 text is incomplete");
+    return Node::bytes(*std::move(bytes));
   }
 
   Node sequence(const YamlTree& tree) {
@@ -292,11 +271,13 @@ std::string clean_text(std::string_view text, const std::shared_ptr<const std::s
     char32_t code = c;
     std::size_t size = 1;
     if (c >= 0x80) {
-      size = utf8_size(text.substr(i), code);
-      if (size == 0) {
+      const DecodedPoint point = decode_point(text.substr(i));
+      if (!point.valid) {
         throw ComposeError("UnicodeDecodeError", "YAML: the file is no UTF-8 text",
                            "save it as UTF-8", "", {source, line});
       }
+      code = point.value;
+      size = point.size;
     }
     const bool printable = code == 0x85 || (code >= 0xA0 && code <= 0xD7FF) ||
                            (code >= 0xE000 && code <= 0xFFFD) || code >= 0x10000;

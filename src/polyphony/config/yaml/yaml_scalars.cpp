@@ -1,7 +1,7 @@
 // The scanner's scalars: plain, quoted and block.
 #include <fmt/format.h>
 
-#include <polyphony/config/yaml/unicode.h>
+#include <polyphony/base/utf8.h>
 #include <polyphony/config/yaml/yaml_scanner.h>
 
 namespace polyphony::config {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/utf8.h>
 #include <polyphony/config/yaml/errors.h>
-#include <polyphony/config/yaml/unicode.h>
 
 namespace polyphony::config {
 namespace {

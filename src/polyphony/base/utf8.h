@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace polyphony::text {
+namespace polyphony {
 
 /// One code point of a valid UTF-8 text.
 struct Point {
@@ -55,6 +55,18 @@ inline void append_utf8(std::string& text, char32_t c) {
   }
 }
 
+/// What a text of any bytes begins with.
+struct DecodedPoint {
+  char32_t value = 0xFFFD;
+  std::uint32_t size = 1;
+  bool valid = false;
+};
+/// The code point; where it is no UTF-8, U+FFFD for the bytes that a valid one could have begun
+/// with (the Unicode Standard, 3.9, "maximal subparts"). @param text  not empty
+DecodedPoint decode_point(std::string_view text);
+/// UTF-8 to code points; a bad byte becomes U+FFFD.
+std::u32string decode_utf8(std::string_view text);
+
 /// Whether every byte is below 0x80.
 bool is_ascii(std::string_view text);
 
@@ -70,4 +82,4 @@ std::size_t make_valid(std::string_view bytes, std::string& text);
 /// The number of code points of a valid text.
 std::size_t count_points(std::string_view text);
 
-}  // namespace polyphony::text
+}  // namespace polyphony
