@@ -10,13 +10,13 @@
 
 #include <benchmark/benchmark.h>
 
-#include <polyphony/record/csv_log.h>
+#include <polyphony/record/formats/csv_log.h>
+#include <polyphony/record/formats/mlflow_log.h>
+#include <polyphony/record/formats/tensorboard_log.h>
+#include <polyphony/record/formats/wandb_log.h>
 #include <polyphony/record/host.h>
-#include <polyphony/record/mlflow_log.h>
 #include <polyphony/record/recorder.h>
 #include <polyphony/record/store_log.h>
-#include <polyphony/record/tensorboard_log.h>
-#include <polyphony/record/wandb_log.h>
 
 namespace polyphony::record {
 namespace {

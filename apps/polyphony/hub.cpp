@@ -8,7 +8,7 @@
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 #include <polyphony/hub/cache.h>
 #include <polyphony/hub/settings.h>
 #include <polyphony/hub/snapshot.h>

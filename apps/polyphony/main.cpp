@@ -11,7 +11,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/failure.h>
 #include <polyphony/base/memory.h>
-#include <polyphony/base/output.h>
+#include <polyphony/base/terminal/output.h>
 #include <polyphony/job/app.h>
 #include <polyphony/job/dotenv.h>
 #include "board.h"

@@ -12,8 +12,8 @@
 #include <CLI/CLI.hpp>
 
 #include <polyphony/base/error.h>
-#include <polyphony/base/terminal.h>
-#include <polyphony/base/text_plot.h>
+#include <polyphony/base/terminal/terminal.h>
+#include <polyphony/base/terminal/text_plot.h>
 #include "runs_selection.h"
 #include "whole_number.h"
 

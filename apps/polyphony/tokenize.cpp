@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 #include <polyphony/hub/snapshot.h>
 #include <polyphony/text/tokenizer.h>
 #include "whole_number.h"

@@ -1,8 +1,8 @@
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 
 #include <gtest/gtest.h>
 
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 
 namespace polyphony {
 namespace {

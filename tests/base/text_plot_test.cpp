@@ -1,4 +1,4 @@
-#include <polyphony/base/text_plot.h>
+#include <polyphony/base/terminal/text_plot.h>
 
 #include <cmath>
 #include <sstream>
@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 
 namespace polyphony {
 namespace {

@@ -1,6 +1,6 @@
 // Files that one process after another appends to: what a killed one left torn, and a disk that was
 // full, never cost more than the rows that were torn.
-#include <polyphony/record/append_table.h>
+#include <polyphony/record/formats/append_table.h>
 
 #include <fstream>
 
@@ -11,12 +11,12 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/last_line.h>
-#include <polyphony/record/csv_log.h>
+#include <polyphony/record/formats/csv_log.h>
+#include <polyphony/record/formats/mlflow_log.h>
+#include <polyphony/record/formats/tensorboard_log.h>
+#include <polyphony/record/formats/wandb_log.h>
 #include <polyphony/record/import.h>
-#include <polyphony/record/mlflow_log.h>
 #include <polyphony/record/store_log.h>
-#include <polyphony/record/tensorboard_log.h>
-#include <polyphony/record/wandb_log.h>
 
 #include "conditions.h"
 #include "scratch_folder.h"

@@ -9,12 +9,12 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/config/yaml/yaml.h>
-#include <polyphony/record/csv_log.h>
-#include <polyphony/record/framing.h>
+#include <polyphony/record/formats/csv_log.h>
+#include <polyphony/record/formats/framing.h>
+#include <polyphony/record/formats/tensorboard_log.h>
+#include <polyphony/record/formats/wandb_log.h>
 #include <polyphony/record/import.h>
-#include <polyphony/record/tensorboard_log.h>
 #include <polyphony/record/version_directory.h>
-#include <polyphony/record/wandb_log.h>
 
 #include "scratch_folder.h"
 

@@ -16,15 +16,15 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <polyphony/record/csv_log.h>
+#include <polyphony/record/formats/csv_log.h>
+#include <polyphony/record/formats/mlflow_log.h>
+#include <polyphony/record/formats/tensorboard_log.h>
+#include <polyphony/record/formats/wandb_log.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/import.h>
-#include <polyphony/record/mlflow_log.h>
 #include <polyphony/record/recorder.h>
 #include <polyphony/record/store_log.h>
 #include <polyphony/record/system.h>
-#include <polyphony/record/tensorboard_log.h>
-#include <polyphony/record/wandb_log.h>
 
 #include "scratch_folder.h"
 

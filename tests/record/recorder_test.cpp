@@ -13,7 +13,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/record/artifact.h>
-#include <polyphony/record/csv_log.h>
+#include <polyphony/record/formats/csv_log.h>
 #include <polyphony/record/import.h>
 #include <polyphony/record/store_log.h>
 

@@ -12,11 +12,11 @@
 #include <gtest/gtest.h>
 
 #include <polyphony/base/files.h>
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 #include <polyphony/config/yaml/dump.h>
 #include <polyphony/config/yaml/yaml.h>
 #include <polyphony/record/console.h>
-#include <polyphony/record/mlflow_log.h>
+#include <polyphony/record/formats/mlflow_log.h>
 #include <polyphony/record/secrets.h>
 #include <polyphony/record/system.h>
 

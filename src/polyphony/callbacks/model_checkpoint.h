@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <polyphony/base/directory.h>
-#include <polyphony/base/progress.h>
+#include <polyphony/base/terminal/progress.h>
 #include <polyphony/callbacks/mode.h>
 #include <polyphony/config/bind/fields.h>
 #include <polyphony/train/callback.h>

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <polyphony/base/progress.h>
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/progress.h>
+#include <polyphony/base/terminal/terminal.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 

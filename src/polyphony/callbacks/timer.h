@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include <polyphony/base/progress.h>
+#include <polyphony/base/terminal/progress.h>
 #include <polyphony/config/bind/fields.h>
 #include <polyphony/optim/schedule.h>
 #include <polyphony/train/callback.h>

@@ -19,8 +19,8 @@
 #include <polyphony/base/descriptor.h>
 #include <polyphony/base/digest.h>
 #include <polyphony/base/files.h>
-#include <polyphony/base/progress.h>
 #include <polyphony/base/signals.h>
+#include <polyphony/base/terminal/progress.h>
 
 namespace polyphony::hub {
 namespace {

@@ -11,8 +11,8 @@
 #include <polyphony/config/yaml/scalars.h>
 #include <polyphony/job/earlier_run.h>
 #include <polyphony/job/report.h>
+#include <polyphony/job/run_directory.h>
 #include <polyphony/job/settings.h>
-#include <polyphony/record/run_directory.h>
 
 namespace polyphony::job {
 namespace {
@@ -77,7 +77,7 @@ void refuse_callbacks(const Node& hydra) {
 
 fs::path make_output_directory(const fs::path& wanted, OutputDirectory how, bool has_subdir) {
   if (how == OutputDirectory::kFresh && has_subdir) {
-    return record::RunDirectory::create(wanted).path();
+    return RunDirectory::create(wanted).path();
   }
   std::error_code error;
   fs::create_directories(wanted, error);

@@ -1,7 +1,7 @@
 #include <polyphony/loggers/mlflow_logger.h>
 
 #include <polyphony/config/bind/registry.h>
-#include <polyphony/record/mlflow_log.h>
+#include <polyphony/record/formats/mlflow_log.h>
 
 namespace polyphony::loggers {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/loggers/version.h>
-#include <polyphony/record/tensorboard_log.h>
+#include <polyphony/record/formats/tensorboard_log.h>
 #include <polyphony/record/version_directory.h>
 
 namespace polyphony::loggers {

@@ -7,7 +7,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/bind/registry.h>
-#include <polyphony/record/wandb_log.h>
+#include <polyphony/record/formats/wandb_log.h>
 
 namespace polyphony::loggers {
 namespace {

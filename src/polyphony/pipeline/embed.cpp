@@ -18,8 +18,8 @@
 #include <polyphony/base/digest.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/json.h>
-#include <polyphony/base/progress.h>
 #include <polyphony/base/signals.h>
+#include <polyphony/base/terminal/progress.h>
 #include <polyphony/data/embedded_rows.h>
 #include <polyphony/data/loader.h>
 #include <polyphony/dist/peer_lost.h>

@@ -52,13 +52,13 @@ void RecordingOptions::describe(config::Fields& f) {
 }
 
 Recording::Recording(const Request& request, const config::Node& config, RunLabel label)
-    : directory_(record::RunDirectory::resume(request.output_dir)), label_(std::move(label)) {
+    : directory_(job::RunDirectory::resume(request.output_dir)), label_(std::move(label)) {
   begin(request, config);
 }
 
 Recording::Recording(const Request& request, const config::Node& config, RunLabel label,
                      const train::Strategy& strategy)
-    : directory_(record::RunDirectory::resume(request.output_dir)), label_(std::move(label)) {
+    : directory_(job::RunDirectory::resume(request.output_dir)), label_(std::move(label)) {
   if (strategy.is_global_zero()) {
     begin(request, config);
   } else {

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include <polyphony/config/bind/fields.h>
+#include <polyphony/job/run_directory.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/record/console.h>
 #include <polyphony/record/recorder.h>
-#include <polyphony/record/run_directory.h>
 #include <polyphony/record/store_log.h>
 #include <polyphony/train/logger.h>
 #include <polyphony/train/strategy.h>
@@ -82,7 +82,7 @@ class Recording {
   void finish(record::State state, const std::string& error = "");
   void bring_in_earlier() const;
 
-  record::RunDirectory directory_;
+  job::RunDirectory directory_;
   RunLabel label_;
   record::StoreLog* store_ = nullptr;  ///< among the recorder's sinks
   std::filesystem::path metrics_csv_;

@@ -12,7 +12,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/npy.h>
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/corpus/manifest.h>
 #include <polyphony/metrics/counts.h>

@@ -17,7 +17,7 @@
 #include <thread>
 
 #include <polyphony/base/signals.h>
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 #include <polyphony/record/host.h>
 
 extern char** environ;

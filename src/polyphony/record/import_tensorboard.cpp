@@ -8,7 +8,7 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 #include <polyphony/config/yaml/dump.h>
-#include <polyphony/record/framing.h>
+#include <polyphony/record/formats/framing.h>
 #include <polyphony/record/import.h>
 #include <polyphony/record/proto/tensorboard.pb.h>
 

@@ -10,7 +10,7 @@
 #include <polyphony/config/yaml/dump.h>
 #include <polyphony/config/yaml/scalars.h>
 #include <polyphony/config/yaml/yaml.h>
-#include <polyphony/record/framing.h>
+#include <polyphony/record/formats/framing.h>
 #include <polyphony/record/import.h>
 #include <polyphony/record/proto/wandb.pb.h>
 

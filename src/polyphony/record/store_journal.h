@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/record/append_file.h>
+#include <polyphony/record/formats/append_file.h>
 #include <polyphony/record/store.h>
 
 // What a run could not write into its store, kept in the run's directory until it can: a file of

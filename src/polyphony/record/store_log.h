@@ -8,7 +8,7 @@
 #include <string>
 
 #include <polyphony/base/directory_lock.h>
-#include <polyphony/record/append_table.h>
+#include <polyphony/record/formats/append_table.h>
 #include <polyphony/record/sink.h>
 #include <polyphony/record/store.h>
 #include <polyphony/record/store_journal.h>

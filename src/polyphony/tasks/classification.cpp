@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/terminal/table.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/metrics/stat_score_metrics.h>
 

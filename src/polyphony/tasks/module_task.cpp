@@ -7,7 +7,7 @@
 #include <torch/utils.h>
 
 #include <polyphony/base/error.h>
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 #include <polyphony/train/checkpoint.h>
 #include <polyphony/train/trainer.h>
 

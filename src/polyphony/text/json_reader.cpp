@@ -5,7 +5,6 @@
 #include <polyphony/base/error.h>
 #include <polyphony/base/json.h>
 #include <polyphony/base/utf8.h>
-#include <polyphony/text/utf8.h>
 
 namespace polyphony::text {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/base/progress.h>
+#include <polyphony/base/terminal/progress.h>
 #include <polyphony/train/trainer_options.h>
 
 namespace polyphony::train {

@@ -9,7 +9,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/nearest.h>
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 #include <polyphony/config/bind/target.h>
 #include <polyphony/config/rename/aliases.h>
 #include <polyphony/config/yaml/scalars.h>

@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <polyphony/base/nearest.h>
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 #include <polyphony/config/rename/aliases.h>
 #include <polyphony/config/rename/renamed.h>
 #include <polyphony/config/yaml/scalars.h>

@@ -1,4 +1,4 @@
-#include <polyphony/record/csv_log.h>
+#include <polyphony/record/formats/csv_log.h>
 
 #include <fmt/format.h>
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 
 namespace polyphony {
 

@@ -1,4 +1,4 @@
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 
 #include <sys/ioctl.h>
 #include <unicode/uchar.h>

@@ -1,4 +1,4 @@
-#include <polyphony/record/append_file.h>
+#include <polyphony/record/formats/append_file.h>
 
 #include <fcntl.h>
 #include <sys/stat.h>

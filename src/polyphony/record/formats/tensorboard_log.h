@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <optional>
 
-#include <polyphony/record/append_file.h>
+#include <polyphony/record/formats/append_file.h>
 #include <polyphony/record/sink.h>
 
 namespace polyphony::record::tensorboard {

@@ -1,4 +1,4 @@
-#include <polyphony/base/text_plot.h>
+#include <polyphony/base/terminal/text_plot.h>
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 
 namespace polyphony {
 namespace {

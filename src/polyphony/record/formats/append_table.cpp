@@ -1,4 +1,4 @@
-#include <polyphony/record/append_table.h>
+#include <polyphony/record/formats/append_table.h>
 
 #include <algorithm>
 

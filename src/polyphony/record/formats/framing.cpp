@@ -1,4 +1,4 @@
-#include <polyphony/record/framing.h>
+#include <polyphony/record/formats/framing.h>
 
 #include <fmt/format.h>
 

@@ -1,11 +1,11 @@
-#include <polyphony/record/run_directory.h>
+#include <polyphony/job/run_directory.h>
 
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
 
-namespace polyphony::record {
+namespace polyphony::job {
 namespace fs = std::filesystem;
 namespace {
 
@@ -47,4 +47,4 @@ RunDirectory RunDirectory::resume(const fs::path& existing) {
   return RunDirectory(existing);
 }
 
-}  // namespace polyphony::record
+}  // namespace polyphony::job

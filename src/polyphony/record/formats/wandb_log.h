@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <polyphony/record/append_file.h>
-#include <polyphony/record/framing.h>
+#include <polyphony/record/formats/append_file.h>
+#include <polyphony/record/formats/framing.h>
 #include <polyphony/record/sink.h>
 
 namespace polyphony::record::wandb {

@@ -1,4 +1,4 @@
-#include <polyphony/base/table.h>
+#include <polyphony/base/terminal/table.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -7,7 +7,7 @@
 #include <utility>
 
 #include <polyphony/base/csv.h>
-#include <polyphony/base/terminal.h>
+#include <polyphony/base/terminal/terminal.h>
 
 namespace polyphony {
 namespace {

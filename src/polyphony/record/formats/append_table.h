@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <polyphony/record/append_file.h>
+#include <polyphony/record/formats/append_file.h>
 
 namespace polyphony::record {
 

@@ -1,4 +1,4 @@
-#include <polyphony/base/progress.h>
+#include <polyphony/base/terminal/progress.h>
 
 #include <algorithm>
 #include <chrono>

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include <polyphony/record/append_file.h>
+#include <polyphony/record/formats/append_file.h>
 #include <polyphony/record/sink.h>
 
 namespace polyphony::record {

@@ -1,4 +1,4 @@
-#include <polyphony/record/mlflow_log.h>
+#include <polyphony/record/formats/mlflow_log.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,9 +12,9 @@
 #include <polyphony/config/yaml/dump.h>
 #include <polyphony/config/yaml/scalars.h>
 #include <polyphony/config/yaml/yaml.h>
+#include <polyphony/record/formats/png.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/hyper_parameters.h>
-#include <polyphony/record/png.h>
 
 namespace polyphony::record {
 namespace fs = std::filesystem;

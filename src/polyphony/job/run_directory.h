@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-namespace polyphony::record {
+namespace polyphony::job {
 
 /// Where one run keeps its files.
 class RunDirectory {
@@ -25,4 +25,4 @@ class RunDirectory {
   std::filesystem::path path_;
 };
 
-}  // namespace polyphony::record
+}  // namespace polyphony::job

@@ -1,4 +1,4 @@
-#include <polyphony/record/wandb_log.h>
+#include <polyphony/record/formats/wandb_log.h>
 
 #include <array>
 #include <cmath>

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include <polyphony/base/directory_lock.h>
-#include <polyphony/record/append_table.h>
+#include <polyphony/record/formats/append_table.h>
 #include <polyphony/record/sink.h>
 
 namespace polyphony::record {

@@ -1,4 +1,4 @@
-#include <polyphony/record/png.h>
+#include <polyphony/record/formats/png.h>
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,4 +1,4 @@
-#include <polyphony/base/output.h>
+#include <polyphony/base/terminal/output.h>
 
 #include <fcntl.h>
 #include <poll.h>

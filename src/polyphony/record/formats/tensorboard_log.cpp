@@ -1,4 +1,4 @@
-#include <polyphony/record/tensorboard_log.h>
+#include <polyphony/record/formats/tensorboard_log.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,10 +10,10 @@
 #include <polyphony/base/files.h>
 #include <polyphony/config/yaml/dump.h>
 #include <polyphony/config/yaml/scalars.h>
-#include <polyphony/record/framing.h>
+#include <polyphony/record/formats/framing.h>
+#include <polyphony/record/formats/png.h>
 #include <polyphony/record/host.h>
 #include <polyphony/record/hyper_parameters.h>
-#include <polyphony/record/png.h>
 #include <polyphony/record/proto/tensorboard.pb.h>
 
 namespace polyphony::record {
