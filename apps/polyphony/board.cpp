@@ -12,7 +12,6 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/board/entry.h>
-#include <polyphony/record/store_journal.h>
 #include "parts.h"
 #include "whole_number.h"
 
@@ -44,8 +43,6 @@ void check_token(const std::string& token) {
 void serve(board::ServerOptions options) {
   const char* given = std::getenv("POLYPHONY_BOARD_TOKEN");
   if (options.token.empty() && given != nullptr) options.token = given;
-  if (options.store.empty()) options.store = record::default_store_path();
-  record::bring_in_waiting(options.store);
   if (options.token.empty() && options.address != "127.0.0.1" && options.address != "localhost" &&
       options.address != "::1") {
     options.token = random_token();

@@ -18,12 +18,9 @@
 #include "completion.h"
 #include "compose.h"
 #include "config.h"
-#include "data.h"
 #include "experiment.h"
-#include "hub.h"
-#include "resume.h"
-#include "runs.h"
-#include "tokenize.h"
+#include "media_verbs.h"
+#include "parts.h"
 
 namespace {
 
@@ -54,22 +51,34 @@ void add_list(CLI::App& app) {
   });
 }
 
+/// The verbs that are opened for their own commands alone, and for whatever tells of all commands.
+const polyphony::app::MediaVerbs* media_verbs(const std::string& first) {
+  for (const char* verb : {"board", "compose", "config", "list"}) {
+    if (first == verb) return nullptr;
+  }
+  return polyphony::app::open_part<const polyphony::app::MediaVerbs*>(
+      "libpolyphony_verbs.so", polyphony::app::kMediaVerbsSymbol);
+}
+
 /// Everything but the experiment verbs, whose words Hydra's rules read; they stand here for --help.
-void add_commands(CLI::App& app, const std::string& command_line) {
+void add_commands(CLI::App& app, const std::string& first, const std::string& command_line) {
+  const polyphony::app::MediaVerbs* media = media_verbs(first);
   app.require_subcommand(1);
   app.add_flag_callback("--version", print_version,
                         "print this program's version, LibTorch's and what it computes with");
   for (const polyphony::app::ExperimentVerb& verb : polyphony::app::experiment_verbs()) {
     app.add_subcommand(std::string(verb.name), std::string(verb.doc));
   }
-  polyphony::app::add_resume_command(app, command_line);
+  if (media != nullptr) media->add_resume(app, command_line);
   polyphony::app::add_compose_command(app);
   polyphony::app::add_config_commands(app, polyphony::app::call_tensor_part);
-  polyphony::app::add_data_commands(app);
-  polyphony::app::add_hub_commands(app);
-  polyphony::app::add_runs_commands(app);
+  if (media != nullptr) {
+    media->add_data(app);
+    media->add_hub(app);
+    media->add_runs(app);
+  }
   polyphony::app::add_board_command(app);
-  polyphony::app::add_tokenize_command(app);
+  if (media != nullptr) media->add_tokenize(app);
   add_list(app);
   const std::string completion =
       "install=SHELL or uninstall=SHELL: text to evaluate in bash, zsh or fish";
@@ -87,7 +96,7 @@ int run(const Words& words) {
     return polyphony::job::run_app(polyphony::app::experiment_app(*verb, joined(words)), rest);
   }
   CLI::App app("Polyphony: speech + text classification experiments from YAML", "polyphony");
-  add_commands(app, joined(words));
+  add_commands(app, first, joined(words));
   if (first == "--shell-completion" || first == "-sc") {
     polyphony::app::complete(app, rest);
     return 0;

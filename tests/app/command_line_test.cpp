@@ -98,6 +98,18 @@ TEST_F(CommandLine, NeedsNoLibTorchToShow) {
   }
 }
 
+TEST_F(CommandLine, OpensNoLibraryOfMediaToCompose) {
+  Program asked = program({POLYPHONY_BINARY, "compose"});
+  asked.environment["LD_DEBUG"] = "files";
+  const Finished got = asked.run();
+  EXPECT_EQ(got.exit_code, 0) << got.err;
+  EXPECT_THAT(got.err, HasSubstr("libpolyphony_core")) << "else this test sees nothing";
+  for (const char* library :
+       {"polyphony_media", "libcurl", "libcrypto", "libsndfile", "libsqlite"}) {
+    EXPECT_THAT(got.err, Not(HasSubstr(library)));
+  }
+}
+
 TEST_F(CommandLine, LoadsTheNearestDotenv) {
   write_file(cwd_ / ".env", "RUN_TITLE='from .env'\n");
   const std::vector<std::string> words{"train", "--cfg",    "job",

@@ -2,12 +2,18 @@
 
 #include <csignal>
 
+#include <polyphony/record/store.h>
+#include <polyphony/record/store_journal.h>
+
 using polyphony::board::Server;
 using polyphony::board::ServerOptions;
 
 // A C name, so that dlsym finds it.
 extern "C" __attribute__((visibility("default"))) void polyphony_board_entry(
-    const ServerOptions& options, const std::function<void(const std::string& url)>& ready) {
+    const ServerOptions& given, const std::function<void(const std::string& url)>& ready) {
+  ServerOptions options = given;
+  if (options.store.empty()) options.store = polyphony::record::default_store_path();
+  polyphony::record::bring_in_waiting(options.store);
   // Every thread inherits the mask, so that only sigwait takes the signals.
   sigset_t signals;
   sigemptyset(&signals);
