@@ -12,7 +12,7 @@ function url(path, parameters) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value === undefined || value === null || value === '') continue;
-    if (Array.isArray(value)) value.forEach(item => query.append(name, item));
+    if (Array.isArray(value)) value.forEach((item) => query.append(name, item));
     else query.set(name, value);
   }
   return `${path}?${query}`;
@@ -22,8 +22,14 @@ async function get(path, parameters, signal) {
   const response = await fetch(url(path, parameters), { signal });
   if (response.ok) return response;
   let answer = {};
-  try { answer = await response.json(); } catch { /* no JSON: the status says it */ }
-  throw new Refused(answer.error ?? `the server says ${response.status}`, answer.remedy ?? '', response.status);
+  try {
+    answer = await response.json();
+  } catch { /* no JSON: the status says it */ }
+  throw new Refused(
+    answer.error ?? `the server says ${response.status}`,
+    answer.remedy ?? '',
+    response.status,
+  );
 }
 
 export async function ask(name, parameters = {}, signal) {
@@ -37,7 +43,7 @@ export async function askCurves(parameters, signal) {
   const size = new DataView(bytes).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, size)));
   let at = 4 + size + (4 - size % 4) % 4;
-  const take = count => {
+  const take = (count) => {
     const values = new Float32Array(bytes, at, count);
     at += 4 * count;
     return values;
@@ -58,7 +64,7 @@ export const audioUrl = (id, set, row) => url('/audio', { id, set, row });
 /** Only the newest of several answers counts; what came before is called off. */
 export function latest() {
   let controller = null;
-  return async work => {
+  return async (work) => {
     controller?.abort();
     controller = new AbortController();
     const { signal } = controller;
@@ -82,7 +88,7 @@ export function listen(onnews, onstate) {
       if (missed) onnews({ everything: true, runs: [] });
       missed = false;
     });
-    source.addEventListener('change', event => onnews(JSON.parse(event.data)));
+    source.addEventListener('change', (event) => onnews(JSON.parse(event.data)));
     source.addEventListener('error', () => {
       missed = true;
       onstate(source.readyState === EventSource.CLOSED ? 'ended' : 'waiting');

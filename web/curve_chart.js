@@ -7,8 +7,8 @@ import { axes, fit, font, save, theme } from './paint.js';
 import { Pixels } from './pixels.js';
 
 const margin = { left: 58, right: 12, top: 10, bottom: 34 };
-const sliceTime = 5;  // ms of painting a frame
-const fewPoints = 20000;  // up to so many a canvas strokes them in time
+const sliceTime = 5; // ms of painting a frame
+const fewPoints = 20000; // up to so many a canvas strokes them in time
 
 export class CurveChart {
   /** `options`: title, xName, height, onwindow(from, to) after the x range has come to rest. */
@@ -16,14 +16,18 @@ export class CurveChart {
     this.options = options;
     this.curves = [];
     this.bands = [];
-    this.canvas = h('canvas', { tabindex: 0, role: 'img', 'aria-label': `${options.title}: curves. Arrows move, plus and minus zoom, 0 shows all.` });
+    this.canvas = h('canvas', {
+      tabindex: 0,
+      role: 'img',
+      'aria-label': `${options.title}: curves. Arrows move, plus and minus zoom, 0 shows all.`,
+    });
     this.tip = h('div', { class: 'tip', hidden: true });
     this.element = h('div', { class: 'plot' }, this.canvas, this.tip);
     this.strip = null;
     this.next = null;
     this.view = null;
     this.dirty = false;
-    this.follows = true;  // the view is all there is, and grows with it
+    this.follows = true; // the view is all there is, and grows with it
     this.listen();
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.element);
@@ -53,7 +57,9 @@ export class CurveChart {
       high = Math.max(high, x[x.length - 1]);
     }
     if (!(low <= high)) return { from: this.xLog ? 1 : 0, to: this.xLog ? 10 : 1 };
-    if (low === high) return this.xLog ? { from: low / 2, to: high * 2 } : { from: low - 0.5, to: high + 0.5 };
+    if (low === high) {
+      return this.xLog ? { from: low / 2, to: high * 2 } : { from: low - 0.5, to: high + 0.5 };
+    }
     return { from: low, to: high };
   }
 
@@ -88,14 +94,29 @@ export class CurveChart {
   }
 
   area(width = this.width, height = this.height) {
-    return { left: margin.left, top: margin.top, width: Math.max(10, width - margin.left - margin.right), height: Math.max(10, height - margin.top - margin.bottom) };
+    return {
+      left: margin.left,
+      top: margin.top,
+      width: Math.max(10, width - margin.left - margin.right),
+      height: Math.max(10, height - margin.top - margin.bottom),
+    };
   }
   /** Along x in the scale's own measure: panning and zooming are linear in it. */
-  toLine(value) { return this.xLog ? Math.log10(Math.max(value, 1e-12)) : value; }
-  fromLine(value) { return this.xLog ? 10 ** value : value; }
+  toLine(value) {
+    return this.xLog ? Math.log10(Math.max(value, 1e-12)) : value;
+  }
+  fromLine(value) {
+    return this.xLog ? 10 ** value : value;
+  }
   scales(area, view = this.view) {
-    const x = (this.xLog ? d3.scaleLog() : d3.scaleLinear()).domain([view.from, view.to]).range([area.left, area.left + area.width]);
-    const y = (this.yLog ? d3.scaleLog() : d3.scaleLinear()).domain([this.y.low, this.y.high]).range([area.top + area.height, area.top]);
+    const x = (this.xLog ? d3.scaleLog() : d3.scaleLinear()).domain([view.from, view.to]).range([
+      area.left,
+      area.left + area.width,
+    ]);
+    const y = (this.yLog ? d3.scaleLog() : d3.scaleLinear()).domain([this.y.low, this.y.high]).range([
+      area.top + area.height,
+      area.top,
+    ]);
     return { x, y };
   }
 
@@ -114,7 +135,7 @@ export class CurveChart {
     this.strip = null;
     this.startStrip();
     while (this.next && this.next.todo.length && performance.now() - this.next.begun < 60) this.paintSlice(8);
-    if (this.next) this.strip = this.next;  // shown as far as it is; the rest follows frame by frame
+    if (this.next) this.strip = this.next; // shown as far as it is; the rest follows frame by frame
     this.ask();
   }
 
@@ -149,8 +170,17 @@ export class CurveChart {
     const context = canvas.getContext('2d');
     context.scale(ratio, ratio);
     const { y } = this.scales({ left: 0, top: 0, width: area.width, height: area.height });
-    const strip = { canvas, context, from: from - width, to: to + width, width: 3 * area.width, height: area.height, ratio, begun: performance.now() };
-    strip.place = value => (this.toLine(value) - strip.from) / (strip.to - strip.from) * strip.width;
+    const strip = {
+      canvas,
+      context,
+      from: from - width,
+      to: to + width,
+      width: 3 * area.width,
+      height: area.height,
+      ratio,
+      begun: performance.now(),
+    };
+    strip.place = (value) => (this.toLine(value) - strip.from) / (strip.to - strip.from) * strip.width;
     strip.todo = this.count(strip) > fewPoints ? this.pixelJobs(strip, y) : this.jobs(y);
     this.next = strip;
   }
@@ -166,19 +196,29 @@ export class CurveChart {
     const { ratio, canvas } = strip;
     const pixels = new Pixels(canvas.width, canvas.height);
     const scale = canvas.width / (strip.to - strip.from);
-    const place = this.xLog ? value => (Math.log10(value) - strip.from) * scale : value => (value - strip.from) * scale;
+    const place = this.xLog
+      ? (value) => (Math.log10(value) - strip.from) * scale
+      : (value) => (value - strip.from) * scale;
     // d3's scales cost more a call than the painting: two numbers say the same.
-    const least = this.yLog ? Math.log10(this.y.low) : this.y.low, greatest = this.yLog ? Math.log10(this.y.high) : this.y.high;
+    const least = this.yLog ? Math.log10(this.y.low) : this.y.low,
+      greatest = this.yLog ? Math.log10(this.y.high) : this.y.high;
     const steep = canvas.height / (greatest - least);
-    const level = this.yLog ? value => (value > 0 ? (greatest - Math.log10(value)) * steep : NaN) : value => (greatest - value) * steep;
-    const paint = (points, colour, alpha) => (context, _, from, to) =>
-      pixels.line(points, Math.max(0, bisect(points.x, from) - 1), Math.min(points.x.length, bisect(points.x, to) + 1), { colour, alpha, thickness: 1.4 * ratio, place, level });
+    const level = this.yLog
+      ? (value) => (value > 0 ? (greatest - Math.log10(value)) * steep : NaN)
+      : (value) => (greatest - value) * steep;
+    const paint = (points, colour, alpha) => (_context, _place, from, to) =>
+      pixels.line(
+        points,
+        Math.max(0, bisect(points.x, from) - 1),
+        Math.min(points.x.length, bisect(points.x, to) + 1),
+        { colour, alpha, thickness: 1.4 * ratio, place, level },
+      );
     return [
-      ...this.bands.map(band => (context, at, from, to) => paintBand(context, band, at, y, from, to)),
-      ...this.curves.filter(curve => curve.raw).map(curve => paint(curve.raw, curve.colour, 0.25)),
-      ...this.curves.map(curve => paint(curve, curve.colour, 1)),
-      ...this.bands.map(band => paint({ x: band.x, y: band.mean }, band.colour, 1)),
-      context => pixels.show(context),
+      ...this.bands.map((band) => (context, at, from, to) => paintBand(context, band, at, y, from, to)),
+      ...this.curves.filter((curve) => curve.raw).map((curve) => paint(curve.raw, curve.colour, 0.25)),
+      ...this.curves.map((curve) => paint(curve, curve.colour, 1)),
+      ...this.bands.map((band) => paint({ x: band.x, y: band.mean }, band.colour, 1)),
+      (context) => pixels.show(context),
     ];
   }
 
@@ -189,13 +229,21 @@ export class CurveChart {
       list.push((context, place, from, to) => paintBand(context, band, place, y, from, to));
     }
     for (const curve of this.curves) {
-      if (curve.raw) list.push((context, place, from, to) => paintLine(context, curve.raw, curve.colour, 0.25, place, y, from, to));
+      if (curve.raw) {
+        list.push((context, place, from, to) =>
+          paintLine(context, curve.raw, curve.colour, 0.25, place, y, from, to)
+        );
+      }
     }
     for (const curve of this.curves) {
-      list.push((context, place, from, to) => paintLine(context, curve, curve.colour, this.curves.length > 30 ? 0.8 : 1, place, y, from, to));
+      list.push((context, place, from, to) =>
+        paintLine(context, curve, curve.colour, this.curves.length > 30 ? 0.8 : 1, place, y, from, to)
+      );
     }
     for (const band of this.bands) {
-      list.push((context, place, from, to) => paintLine(context, { x: band.x, y: band.mean }, band.colour, 1, place, y, from, to));
+      list.push((context, place, from, to) =>
+        paintLine(context, { x: band.x, y: band.mean }, band.colour, 1, place, y, from, to)
+      );
     }
     return list;
   }
@@ -222,7 +270,13 @@ export class CurveChart {
       context.beginPath();
       context.rect(area.left, area.top, area.width, area.height);
       context.clip();
-      context.drawImage(strip.canvas, area.left + (strip.from - from) * scale, area.top, (strip.to - strip.from) * scale, area.height);
+      context.drawImage(
+        strip.canvas,
+        area.left + (strip.from - from) * scale,
+        area.top,
+        (strip.to - strip.from) * scale,
+        area.height,
+      );
       context.restore();
     }
     if (this.pointer !== undefined) this.drawPointer(context, area, x, y);
@@ -231,14 +285,17 @@ export class CurveChart {
   drawPointer(context, area, x, y) {
     const colours = theme();
     const at = Math.min(Math.max(this.pointer, area.left), area.left + area.width);
-    const value = this.fromLine(this.toLine(this.view.from) + (at - area.left) / area.width * (this.toLine(this.view.to) - this.toLine(this.view.from)));
+    const value = this.fromLine(
+      this.toLine(this.view.from) +
+        (at - area.left) / area.width * (this.toLine(this.view.to) - this.toLine(this.view.from)),
+    );
     context.strokeStyle = colours.faint;
     context.beginPath();
     context.moveTo(at + 0.5, area.top);
     context.lineTo(at + 0.5, area.top + area.height);
     context.stroke();
     const near = [];
-    for (const curve of [...this.curves, ...this.bands.map(band => ({ ...band, y: band.mean }))]) {
+    for (const curve of [...this.curves, ...this.bands.map((band) => ({ ...band, y: band.mean }))]) {
       const i = nearest(curve.x, value);
       if (i < 0 || !Number.isFinite(curve.y[i])) continue;
       near.push({ curve, x: curve.x[i], y: curve.y[i] });
@@ -256,15 +313,27 @@ export class CurveChart {
   showTip(near, value, y) {
     near.sort((a, b) => b.y - a.y);
     let shown = near;
-    if (near.length > 12) {  // those next to the pointer
-      const place = near.map((entry, i) => [Math.abs(y(entry.y) - this.pointerY), i]).sort((a, b) => a[0] - b[0]).slice(0, 12).map(entry => entry[1]);
+    if (near.length > 12) { // those next to the pointer
+      const place = near.map((entry, i) => [Math.abs(y(entry.y) - this.pointerY), i]).sort((a, b) =>
+        a[0] - b[0]
+      ).slice(0, 12).map((entry) => entry[1]);
       shown = near.filter((_, i) => place.includes(i));
     }
     this.tip.replaceChildren(
       h('div', { class: 'faint' }, `${this.options.xName()} ${number(Number(value.toPrecision(5)))}`),
-      ...shown.map(({ curve, y: py }) => h('div', { class: 'tipline' },
-        h('i', { style: { background: curve.colour } }), h('b', {}, number(py)), h('span', {}, curve.label))),
-      near.length > shown.length ? h('div', { class: 'faint' }, `and ${near.length - shown.length} more`) : '');
+      ...shown.map(({ curve, y: py }) =>
+        h(
+          'div',
+          { class: 'tipline' },
+          h('i', { style: { background: curve.colour } }),
+          h('b', {}, number(py)),
+          h('span', {}, curve.label),
+        )
+      ),
+      near.length > shown.length
+        ? h('div', { class: 'faint' }, `and ${near.length - shown.length} more`)
+        : '',
+    );
     this.tip.hidden = !near.length;
     const left = this.pointer > this.width / 2;
     this.tip.style.left = left ? '' : `${this.pointer + 14}px`;
@@ -315,14 +384,14 @@ export class CurveChart {
   listen() {
     const { canvas } = this;
     let last = 0;
-    canvas.addEventListener('pointerdown', event => {
+    canvas.addEventListener('pointerdown', (event) => {
       if (event.button) return;
       this.dragging = true;
       last = event.clientX;
       canvas.setPointerCapture(event.pointerId);
       canvas.classList.add('dragging');
     });
-    canvas.addEventListener('pointermove', event => {
+    canvas.addEventListener('pointermove', (event) => {
       if (this.dragging && this.view) {
         const share = (last - event.clientX) / this.area().width;
         last = event.clientX;
@@ -350,7 +419,7 @@ export class CurveChart {
       this.tip.hidden = true;
       this.ask();
     });
-    canvas.addEventListener('wheel', event => {
+    canvas.addEventListener('wheel', (event) => {
       if (!this.view || !(event.ctrlKey || event.shiftKey || document.activeElement === canvas)) return;
       event.preventDefault();
       const area = this.area();
@@ -358,9 +427,18 @@ export class CurveChart {
       this.zoom(1.0015 ** (event.deltaY || event.deltaX), Math.min(1, Math.max(0, place)));
     }, { passive: false });
     canvas.addEventListener('dblclick', () => this.reset());
-    canvas.addEventListener('keydown', event => {
-      const act = { ArrowLeft: () => this.pan(-0.1), ArrowRight: () => this.pan(0.1), '+': () => this.zoom(0.7), '=': () => this.zoom(0.7), '-': () => this.zoom(1 / 0.7), 0: () => this.reset() }[event.key];
-      if (!act || !this.view || event.ctrlKey || event.metaKey) return;
+    canvas.addEventListener('keydown', (event) => {
+      const act = {
+        ArrowLeft: () => this.pan(-0.1),
+        ArrowRight: () => this.pan(0.1),
+        '+': () => this.zoom(0.7),
+        '=': () => this.zoom(0.7),
+        '-': () => this.zoom(1 / 0.7),
+        0: () => this.reset(),
+      }[event.key];
+      if (!act || !this.view || event.ctrlKey || event.metaKey) {
+        return;
+      }
       event.preventDefault();
       event.stopPropagation();
       act();
@@ -401,7 +479,7 @@ export class CurveChart {
     if (!this.view) return;
     const lines = Math.min(20, this.curves.length + this.bands.length);
     const width = Math.max(640, this.width), height = 400 + 15 * lines;
-    save(this.options.title, kind, width, height, context => this.paint(context, width, height));
+    save(this.options.title, kind, width, height, (context) => this.paint(context, width, height));
   }
 }
 
@@ -472,7 +550,7 @@ function paintLine(context, curve, colour, alpha, place, y, from, to) {
   }
   flush();
   context.stroke();
-  if (alone && pen) {  // one point: a dot, for a line has no length
+  if (alone && pen) { // one point: a dot, for a line has no length
     context.fillStyle = colour;
     context.beginPath();
     context.arc(column, last, 3, 0, 2 * Math.PI);
@@ -487,7 +565,10 @@ function paintBand(context, band, place, y, from, to) {
   context.fillStyle = band.colour;
   context.globalAlpha = 0.18;
   context.beginPath();
-  const inside = value => { const at = y(value); return at > -1e7 && at < 1e7 ? at : y.range()[0]; };
+  const inside = (value) => {
+    const at = y(value);
+    return at > -1e7 && at < 1e7 ? at : y.range()[0];
+  };
   for (let i = begin; i < end; ++i) context[i === begin ? 'moveTo' : 'lineTo'](place(x[i]), inside(high[i]));
   for (let i = end - 1; i >= begin; --i) context.lineTo(place(x[i]), inside(low[i]));
   context.closePath();

@@ -5,7 +5,14 @@ import { go } from './state.js';
 
 export class FilterBox {
   constructor() {
-    this.input = h('input', { type: 'search', spellcheck: 'false', autocomplete: 'off', placeholder: 'filter:  test_acc > 0.7 and optimizer.lr <= 1e-3', 'aria-label': 'Filter of runs', 'aria-describedby': 'filter-error' });
+    this.input = h('input', {
+      type: 'search',
+      spellcheck: 'false',
+      autocomplete: 'off',
+      placeholder: 'filter:  test_acc > 0.7 and optimizer.lr <= 1e-3',
+      'aria-label': 'Filter of runs',
+      'aria-describedby': 'filter-error',
+    });
     this.error = h('div', { class: 'error', id: 'filter-error', role: 'alert', hidden: true });
     const apply = debounced(() => go({ where: this.input.value.trim() }, { quiet: true }), 250);
     this.input.addEventListener('input', apply);

@@ -21,9 +21,11 @@ export function duration(seconds) {
 export function time(text) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return text ?? '';
-  const two = part => String(part).padStart(2, '0');
+  const two = (part) => String(part).padStart(2, '0');
   const year = date.getFullYear() === new Date().getFullYear() ? '' : `${date.getFullYear()}-`;
-  return `${year}${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  return `${year}${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${
+    two(date.getMinutes())
+  }`;
 }
 
 export function bytes(count) {
@@ -37,8 +39,23 @@ export function bytes(count) {
 }
 
 export const cell = (field, value) =>
-  field === 'seconds' ? duration(value) : field === 'started' || field === 'ended' ? time(value) : number(value);
+  field === 'seconds'
+    ? duration(value)
+    : field === 'started' || field === 'ended'
+    ? time(value)
+    : number(value);
 
 // Ten colours that differ in hue and in lightness, readable on white and on black.
-const palette = ['#4c8dff', '#f28e2b', '#2fb47c', '#e15759', '#a97bea', '#d0a000', '#17b3c7', '#e377c2', '#8c9a2f', '#9c755f'];
-export const colour = place => palette[place % palette.length];
+const palette = [
+  '#4c8dff',
+  '#f28e2b',
+  '#2fb47c',
+  '#e15759',
+  '#a97bea',
+  '#d0a000',
+  '#17b3c7',
+  '#e377c2',
+  '#8c9a2f',
+  '#9c755f',
+];
+export const colour = (place) => palette[place % palette.length];

@@ -9,7 +9,13 @@ import { ExploreView } from './view_explore.js';
 import { RunView } from './view_run.js';
 import { RunsView } from './view_runs.js';
 
-const views = { runs: ['Runs', RunsView], curves: ['Curves', CurvesView], explore: ['Explore', ExploreView], compare: ['Compare', CompareView], run: ['Run', RunView] };
+const views = {
+  runs: ['Runs', RunsView],
+  curves: ['Curves', CurvesView],
+  explore: ['Explore', ExploreView],
+  compare: ['Compare', CompareView],
+  run: ['Run', RunView],
+};
 const main = document.getElementById('main');
 let shown = null;
 let view = null;
@@ -17,13 +23,29 @@ let view = null;
 function drawBar() {
   const state = current();
   const chosen = selection.ids().length;
-  replace(document.getElementById('views'), Object.entries(views).filter(([name]) => name !== 'run' || state.view === 'run').map(([name, [title]], i) =>
-    h('a', { href: address({}, name), 'aria-current': name === state.view ? 'page' : null, title: `${title} (${i + 1})` },
-      name === 'run' ? `Run ${state.text('run')}` : title,
-      (name === 'curves' || name === 'compare') && chosen > 0 && h('span', { class: 'count' }, chosen))));
+  replace(
+    document.getElementById('views'),
+    Object.entries(views).filter(([name]) => name !== 'run' || state.view === 'run').map((
+      [name, [title]],
+      i,
+    ) =>
+      h(
+        'a',
+        {
+          href: address({}, name),
+          'aria-current': name === state.view ? 'page' : null,
+          title: `${title} (${i + 1})`,
+        },
+        name === 'run' ? `Run ${state.text('run')}` : title,
+        (name === 'curves' || name === 'compare') && chosen > 0 && h('span', { class: 'count' }, chosen),
+      )
+    ),
+  );
   document.title = `${name_of(state)} · Polyphony`;
 }
-const name_of = state => (state.view === 'run' ? `Run ${state.text('run')}` : views[state.view]?.[0] ?? 'Runs');
+const name_of = (
+  state,
+) => (state.view === 'run' ? `Run ${state.text('run')}` : views[state.view]?.[0] ?? 'Runs');
 
 function show() {
   const state = current();
@@ -56,7 +78,7 @@ function tell(news) {
 }
 
 const liveTexts = { live: 'live', waiting: 'reconnecting', paused: 'paused', ended: 'not connected' };
-listen(tell, state => {
+listen(tell, (state) => {
   const element = document.getElementById('live');
   element.textContent = liveTexts[state];
   element.dataset.state = state;
@@ -64,7 +86,9 @@ listen(tell, state => {
 
 export function toggleTheme() {
   const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  const dark = root.dataset.theme
+    ? root.dataset.theme === 'dark'
+    : matchMedia('(prefers-color-scheme: dark)').matches;
   root.dataset.theme = dark ? 'light' : 'dark';
   localStorage.setItem('polyphony-theme', root.dataset.theme);
   view?.themed?.();
@@ -84,11 +108,15 @@ const keys = [
   ['?', 'this list'],
 ];
 const dialog = document.getElementById('keys');
-replace(dialog, h('h2', {}, 'Keys'), h('dl', {}, keys.map(([key, what]) => [h('dt', {}, key), h('dd', {}, what)])),
-  h('button', { type: 'button', onclick: () => dialog.close() }, 'Close'));
+replace(
+  dialog,
+  h('h2', {}, 'Keys'),
+  h('dl', {}, keys.map(([key, what]) => [h('dt', {}, key), h('dd', {}, what)])),
+  h('button', { type: 'button', onclick: () => dialog.close() }, 'Close'),
+);
 document.getElementById('help').addEventListener('click', () => dialog.showModal());
 
-document.addEventListener('keydown', event => {
+document.addEventListener('keydown', (event) => {
   const typing = event.target.closest('input, select, textarea') && event.target.type !== 'checkbox';
   if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   if (typing) {

@@ -5,8 +5,14 @@ export const font = '11px system-ui, sans-serif';
 /** The page's colours, as its style sheet gives them for the theme. */
 export function theme() {
   const style = getComputedStyle(document.documentElement);
-  const of = name => style.getPropertyValue(name).trim();
-  return { ink: of('--ink'), faint: of('--faint'), line: of('--line'), ground: of('--card'), accent: of('--accent') };
+  const of = (name) => style.getPropertyValue(name).trim();
+  return {
+    ink: of('--ink'),
+    faint: of('--faint'),
+    line: of('--line'),
+    ground: of('--card'),
+    accent: of('--accent'),
+  };
 }
 
 /** The part of CanvasRenderingContext2D that our charts use, written down as SVG. */
@@ -19,32 +25,78 @@ export class SvgContext {
     this.clips = 0;
     this.open = 0;
     this.stack = [];
-    Object.assign(this, { strokeStyle: '#000', fillStyle: '#000', lineWidth: 1, globalAlpha: 1, font, textAlign: 'left', textBaseline: 'alphabetic', lineJoin: 'miter' });
+    Object.assign(this, {
+      strokeStyle: '#000',
+      fillStyle: '#000',
+      lineWidth: 1,
+      globalAlpha: 1,
+      font,
+      textAlign: 'left',
+      textBaseline: 'alphabetic',
+      lineJoin: 'miter',
+    });
   }
   static text(value) {
-    return String(value).replace(/[&<>"]/g, c => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]);
+    return String(value).replace(
+      /[&<>"]/g,
+      (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c],
+    );
   }
-  at(value) { return Math.round(value * 100) / 100; }
-  beginPath() { this.path = ''; }
-  moveTo(x, y) { this.path += `M${this.at(x)} ${this.at(y)}`; }
-  lineTo(x, y) { this.path += `${this.path ? 'L' : 'M'}${this.at(x)} ${this.at(y)}`; }
-  closePath() { this.path += 'Z'; }
-  rect(x, y, w, h) { this.path += `M${this.at(x)} ${this.at(y)}h${this.at(w)}v${this.at(h)}h${this.at(-w)}Z`; }
-  arc(x, y, r) { this.path += `M${this.at(x - r)} ${this.at(y)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`; }
+  at(value) {
+    return Math.round(value * 100) / 100;
+  }
+  beginPath() {
+    this.path = '';
+  }
+  moveTo(x, y) {
+    this.path += `M${this.at(x)} ${this.at(y)}`;
+  }
+  lineTo(x, y) {
+    this.path += `${this.path ? 'L' : 'M'}${this.at(x)} ${this.at(y)}`;
+  }
+  closePath() {
+    this.path += 'Z';
+  }
+  rect(x, y, w, h) {
+    this.path += `M${this.at(x)} ${this.at(y)}h${this.at(w)}v${this.at(h)}h${this.at(-w)}Z`;
+  }
+  arc(x, y, r) {
+    this.path += `M${this.at(x - r)} ${this.at(y)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
+  }
   stroke() {
-    this.parts.push(`<path d="${this.path}" fill="none" stroke="${SvgContext.text(this.strokeStyle)}" stroke-width="${this.lineWidth}" stroke-linejoin="round" opacity="${this.globalAlpha}"/>`);
+    this.parts.push(
+      `<path d="${this.path}" fill="none" stroke="${
+        SvgContext.text(this.strokeStyle)
+      }" stroke-width="${this.lineWidth}" stroke-linejoin="round" opacity="${this.globalAlpha}"/>`,
+    );
   }
-  fill() { this.parts.push(`<path d="${this.path}" fill="${SvgContext.text(this.fillStyle)}" opacity="${this.globalAlpha}"/>`); }
+  fill() {
+    this.parts.push(
+      `<path d="${this.path}" fill="${SvgContext.text(this.fillStyle)}" opacity="${this.globalAlpha}"/>`,
+    );
+  }
   fillRect(x, y, w, h) {
-    this.parts.push(`<rect x="${this.at(x)}" y="${this.at(y)}" width="${this.at(w)}" height="${this.at(h)}" fill="${SvgContext.text(this.fillStyle)}" opacity="${this.globalAlpha}"/>`);
+    this.parts.push(
+      `<rect x="${this.at(x)}" y="${this.at(y)}" width="${this.at(w)}" height="${this.at(h)}" fill="${
+        SvgContext.text(this.fillStyle)
+      }" opacity="${this.globalAlpha}"/>`,
+    );
   }
   fillText(text, x, y) {
     const anchor = { center: 'middle', right: 'end' }[this.textAlign] ?? 'start';
     const shift = { middle: '0.35em', top: '0.9em' }[this.textBaseline] ?? '0';
-    this.parts.push(`<text x="${this.at(x)}" y="${this.at(y)}" dy="${shift}" text-anchor="${anchor}" fill="${SvgContext.text(this.fillStyle)}">${SvgContext.text(text)}</text>`);
+    this.parts.push(
+      `<text x="${this.at(x)}" y="${this.at(y)}" dy="${shift}" text-anchor="${anchor}" fill="${
+        SvgContext.text(this.fillStyle)
+      }">${SvgContext.text(text)}</text>`,
+    );
   }
-  measureText(text) { return { width: text.length * 6 }; }
-  save() { this.stack.push(this.open); }
+  measureText(text) {
+    return { width: text.length * 6 };
+  }
+  save() {
+    this.stack.push(this.open);
+  }
   restore() {
     const before = this.stack.pop();
     while (this.open > before) {
@@ -53,12 +105,17 @@ export class SvgContext {
     }
   }
   clip() {
-    this.parts.push(`<clipPath id="c${++this.clips}"><path d="${this.path}"/></clipPath><g clip-path="url(#c${this.clips})">`);
+    this.parts.push(
+      `<clipPath id="c${++this
+        .clips}"><path d="${this.path}"/></clipPath><g clip-path="url(#c${this.clips})">`,
+    );
     ++this.open;
   }
   setLineDash() {}
   toString() {
-    return `<svg xmlns="http://www.w3.org/2000/svg" width="${this.width}" height="${this.height}" viewBox="0 0 ${this.width} ${this.height}" font-family="system-ui, sans-serif" font-size="11">${this.parts.join('')}</svg>`;
+    return `<svg xmlns="http://www.w3.org/2000/svg" width="${this.width}" height="${this.height}" viewBox="0 0 ${this.width} ${this.height}" font-family="system-ui, sans-serif" font-size="11">${
+      this.parts.join('')
+    }</svg>`;
   }
 }
 
@@ -80,14 +137,14 @@ export function fit(canvas, width, height) {
 export function ticksOf(scale, count, log) {
   let ticks = scale.ticks(count);
   if (log) {
-    const decades = ticks.filter(tick => Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-9);
+    const decades = ticks.filter((tick) => Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-9);
     if (decades.length >= 2) ticks = decades;
     while (ticks.length > count) ticks = ticks.filter((_, i) => i % 2 === 0);
   }
   return ticks;
 }
 
-export const tickText = value => {
+export const tickText = (value) => {
   const size = Math.abs(value);
   if (size === 0) return '0';
   if (size >= 1e5 || size < 1e-3) return value.toExponential(1).replace('.0e', 'e').replace('e+', 'e');
@@ -155,5 +212,5 @@ export function save(name, kind, width, height, paint) {
   context.fillStyle = ground;
   context.fillRect(0, 0, width, height);
   paint(context);
-  canvas.toBlob(blob => download(`${name}.png`, blob));
+  canvas.toBlob((blob) => download(`${name}.png`, blob));
 }

@@ -96,4 +96,4 @@ export class Pixels {
 }
 
 /** "#rrggbb" as three bytes. */
-const parse = colour => [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16));
+const parse = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));

@@ -8,10 +8,10 @@ export function current() {
   return {
     view: view || 'runs',
     text: (name, otherwise = '') => parameters.get(name) ?? otherwise,
-    list: name => parameters.getAll(name),
-    ids: name => (parameters.get(name) ?? '').split(',').filter(Boolean).map(Number),
+    list: (name) => parameters.getAll(name),
+    ids: (name) => (parameters.get(name) ?? '').split(',').filter(Boolean).map(Number),
     number: (name, otherwise) => parameters.has(name) ? Number(parameters.get(name)) : otherwise,
-    flag: name => parameters.get(name) === '1',
+    flag: (name) => parameters.get(name) === '1',
     parameters,
   };
 }
@@ -22,7 +22,7 @@ export function address(changes, view = current().view) {
   for (const [name, value] of Object.entries(changes)) {
     parameters.delete(name);
     if (value === null || value === undefined || value === '' || value === false) continue;
-    if (Array.isArray(value)) value.forEach(item => parameters.append(name, item));
+    if (Array.isArray(value)) value.forEach((item) => parameters.append(name, item));
     else parameters.set(name, value === true ? '1' : value);
   }
   const query = parameters.toString();
@@ -40,16 +40,18 @@ export function go(changes, { view, quiet = false } = {}) {
 export function onchange(listener) {
   listeners.add(listener);
 }
-window.addEventListener('popstate', () => listeners.forEach(listener => listener()));
-window.addEventListener('hashchange', () => listeners.forEach(listener => listener()));
+window.addEventListener('popstate', () => listeners.forEach((listener) => listener()));
+window.addEventListener('hashchange', () => listeners.forEach((listener) => listener()));
 
 // The runs chosen, for curves and comparison.
 export const selection = {
   ids: () => current().ids('sel'),
-  has: id => current().ids('sel').includes(id),
+  has: (id) => current().ids('sel').includes(id),
   toggle(id) {
     const ids = selection.ids();
-    go({ sel: (ids.includes(id) ? ids.filter(other => other !== id) : [...ids, id]).join(',') }, { quiet: true });
+    go({ sel: (ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id]).join(',') }, {
+      quiet: true,
+    });
   },
-  set: ids => go({ sel: ids.join(',') }, { quiet: true }),
+  set: (ids) => go({ sel: ids.join(',') }, { quiet: true }),
 };

@@ -8,7 +8,16 @@ import { address, current, go, selection } from './state.js';
 
 const rowHeight = 30;
 const blockSize = 100;
-const widths = { id: 64, name: 220, state: 116, started: 116, seconds: 110, tag: 130, directory: 300, command: 300 };
+const widths = {
+  id: 64,
+  name: 220,
+  state: 116,
+  started: 116,
+  seconds: 110,
+  tag: 130,
+  directory: 300,
+  command: 300,
+};
 const states = ['running', 'finished', 'failed', 'interrupted'];
 
 export class RunsView {
@@ -23,11 +32,23 @@ export class RunsView {
     this.tools = h('div', { class: 'tools' });
     this.head = h('div', { class: 'thead', role: 'row' });
     this.space = h('div', { class: 'space' });
-    this.body = h('div', { class: 'tbody', tabindex: 0, role: 'grid', 'aria-label': 'Runs', 'aria-multiselectable': 'true' }, this.head, this.space);
+    this.body = h(
+      'div',
+      { class: 'tbody', tabindex: 0, role: 'grid', 'aria-label': 'Runs', 'aria-multiselectable': 'true' },
+      this.head,
+      this.space,
+    );
     this.note = h('div', { class: 'note', hidden: true });
     this.status = h('span', { class: 'faint', role: 'status' });
     this.chosen = h('span', { class: 'chosen' });
-    this.element = h('section', { class: 'runs' }, h('div', { class: 'toolbar' }, this.filter.element, this.tools), this.note, this.body, h('footer', {}, this.status, this.chosen));
+    this.element = h(
+      'section',
+      { class: 'runs' },
+      h('div', { class: 'toolbar' }, this.filter.element, this.tools),
+      this.note,
+      this.body,
+      h('footer', {}, this.status, this.chosen),
+    );
     parent.append(this.element);
     this.body.addEventListener('scroll', () => this.draw(), { passive: true });
     this.observer = new ResizeObserver(() => this.draw());
@@ -42,8 +63,8 @@ export class RunsView {
     const named = state.list('col');
     if (named.length) return named;
     const metrics = this.fields?.metrics ?? [];
-    const best = metrics.filter(name => name.startsWith('test_'));
-    const shown = best.length ? best : metrics.filter(name => name.startsWith('val_'));
+    const best = metrics.filter((name) => name.startsWith('test_'));
+    const shown = best.length ? best : metrics.filter((name) => name.startsWith('val_'));
     return ['id', 'name', 'state', 'started', 'seconds', ...(shown.length ? shown : metrics).slice(0, 6)];
   }
 
@@ -54,7 +75,9 @@ export class RunsView {
       this.fields = await ask('fields');
       if (this.gone || here !== this.version) return;
     }
-    const key = ['where', 'sort', 'group', 'col', 'open'].map(name => state.list(name).join('\n')).join('\n\n');
+    const key = ['where', 'sort', 'group', 'col', 'open'].map((name) => state.list(name).join('\n')).join(
+      '\n\n',
+    );
     this.drawTools(state);
     if (key !== this.shownKey) {
       this.shownKey = key;
@@ -64,15 +87,21 @@ export class RunsView {
     }
   }
 
-  text(name) { return current().text(name, name === 'sort' ? 'id:desc' : ''); }
-  list(name) { return current().list(name); }
+  text(name) {
+    return current().text(name, name === 'sort' ? 'id:desc' : '');
+  }
+  list(name) {
+    return current().list(name);
+  }
 
   /** Asks for everything in sight anew; what is shown stays until the answer is there. */
   reload() {
     this.version += 1;
     this.shownColumns = this.columns(current());
     this.asked = new Set();
-    this.blocks.forEach(block => { block.old = true; });
+    this.blocks.forEach((block) => {
+      block.old = true;
+    });
     this.loadInSight();
   }
 
@@ -81,12 +110,22 @@ export class RunsView {
     this.asked.add(block);
     const version = this.version;
     try {
-      const answer = await ask('table', { where: this.text('where'), sort: this.text('sort'), group: this.text('group'), open: this.list('open'), column: this.shownColumns, offset: block * blockSize, limit: blockSize });
+      const answer = await ask('table', {
+        where: this.text('where'),
+        sort: this.text('sort'),
+        group: this.text('group'),
+        open: this.list('open'),
+        column: this.shownColumns,
+        offset: block * blockSize,
+        limit: blockSize,
+      });
       if (version !== this.version || this.gone) return;
       this.filter.show(null);
       if (this.length !== answer.length) {
         this.length = answer.length;
-        [...this.blocks.keys()].filter(key => key * blockSize >= this.length).forEach(key => this.blocks.delete(key));
+        [...this.blocks.keys()].filter((key) => key * blockSize >= this.length).forEach((key) =>
+          this.blocks.delete(key)
+        );
       }
       this.total = answer;
       this.blocks.set(block, { rows: answer.rows });
@@ -101,14 +140,19 @@ export class RunsView {
 
   loadInSight() {
     const first = Math.max(0, Math.floor((this.body.scrollTop) / rowHeight / blockSize));
-    const last = Math.max(first, Math.floor((this.body.scrollTop + this.body.clientHeight) / rowHeight / blockSize));
+    const last = Math.max(
+      first,
+      Math.floor((this.body.scrollTop + this.body.clientHeight) / rowHeight / blockSize),
+    );
     for (let block = first; block <= last; ++block) {
       const known = this.blocks.get(block);
       if ((!known || known.old) && (block === first || block * blockSize < this.length)) this.load(block);
     }
   }
 
-  row(place) { return this.blocks.get(Math.floor(place / blockSize))?.rows[place % blockSize]; }
+  row(place) {
+    return this.blocks.get(Math.floor(place / blockSize))?.rows[place % blockSize];
+  }
 
   draw() {
     if (!this.total) return;
@@ -116,7 +160,10 @@ export class RunsView {
     this.drawHead();
     this.space.style.height = `${this.length * rowHeight}px`;
     const first = Math.max(0, Math.floor(this.body.scrollTop / rowHeight) - 4);
-    const last = Math.min(this.length, Math.ceil((this.body.scrollTop + this.body.clientHeight) / rowHeight) + 4);
+    const last = Math.min(
+      this.length,
+      Math.ceil((this.body.scrollTop + this.body.clientHeight) / rowHeight) + 4,
+    );
     const chosen = new Set(selection.ids());
     const rows = [];
     for (let place = first; place < last; ++place) rows.push(this.drawRow(place, chosen));
@@ -125,26 +172,61 @@ export class RunsView {
     this.drawFooter(chosen);
     this.note.hidden = this.total.total > 0 && this.length > 0;
     if (!this.note.hidden) {
-      replace(this.note, this.total.total === 0 ? 'No runs yet. Start one with `polyphony train`; it appears here by itself.' : 'No run matches the filter.');
+      replace(
+        this.note,
+        this.total.total === 0
+          ? 'No runs yet. Start one with `polyphony train`; it appears here by itself.'
+          : 'No run matches the filter.',
+      );
     }
   }
 
   template() {
-    return ['36px', ...this.shownColumns.map(name => `minmax(${widths[name] ?? Math.max(96, Math.min(220, 9 * name.length))}px, ${name === 'name' ? '2fr' : '1fr'})`)].join(' ');
+    return [
+      '36px',
+      ...this.shownColumns.map((name) =>
+        `minmax(${widths[name] ?? Math.max(96, Math.min(220, 9 * name.length))}px, ${
+          name === 'name' ? '2fr' : '1fr'
+        })`
+      ),
+    ].join(' ');
   }
-  width() { return 36 + this.shownColumns.reduce((sum, name) => sum + (widths[name] ?? Math.max(96, Math.min(220, 9 * name.length))), 0); }
+  width() {
+    return 36 +
+      this.shownColumns.reduce(
+        (sum, name) => sum + (widths[name] ?? Math.max(96, Math.min(220, 9 * name.length))),
+        0,
+      );
+  }
 
   drawHead() {
     const key = `${this.shownColumns.join('\n')}\n${this.text('sort')}`;
     if (key === this.headKey) return;
     this.headKey = key;
     const [field, way] = splitOrder(this.text('sort'));
-    const sortBy = name => () => go({ sort: `${name}:${name === field && way === 'desc' ? 'asc' : 'desc'}` });
+    const sortBy = (name) => () =>
+      go({ sort: `${name}:${name === field && way === 'desc' ? 'asc' : 'desc'}` });
     for (const part of [this.head, this.space]) part.style.setProperty('--columns', this.template());
     for (const part of [this.head, this.space]) part.style.minWidth = `${this.width()}px`;
-    replace(this.head, h('span', { class: 'cell' }), this.shownColumns.map(name =>
-      h('button', { type: 'button', class: 'cell', role: 'columnheader', title: `${name}: sort`, 'aria-sort': name === field ? (way === 'desc' ? 'descending' : 'ascending') : 'none', onclick: sortBy(name) },
-        h('span', {}, name), name === field && h('i', {}, way === 'desc' ? '▾' : '▴'))));
+    replace(
+      this.head,
+      h('span', { class: 'cell' }),
+      this.shownColumns.map((name) =>
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'cell',
+            role: 'columnheader',
+            title: `${name}: sort`,
+            'aria-sort': name === field ? (way === 'desc' ? 'descending' : 'ascending') : 'none',
+            onclick: sortBy(name),
+          },
+          h('span', {}, name),
+          name === field && h('i', {}, way === 'desc' ? '▾' : '▴'),
+        )
+      ),
+    );
   }
 
   drawRow(place, chosen) {
@@ -155,77 +237,179 @@ export class RunsView {
     const isGroup = row.group !== undefined;
     const element = h('div', {
       class: `row${isGroup ? ' group' : ''}${focused ? ' focused' : ''}`,
-      role: 'row', 'aria-rowindex': place + 1, 'aria-selected': isGroup ? null : chosen.has(row.id) ? 'true' : 'false', style,
-      onclick: event => {
+      role: 'row',
+      'aria-rowindex': place + 1,
+      'aria-selected': isGroup ? null : chosen.has(row.id) ? 'true' : 'false',
+      style,
+      onclick: (event) => {
         this.focus = place;
         if (event.target.closest('a, input')) return;
         if (isGroup) this.toggleGroup(row);
         else go({ run: row.id }, { view: 'run' });
       },
     });
-    element.append(isGroup ? h('span', { class: 'cell' }, row.open ? '▾' : '▸')
-      : h('span', { class: 'cell' }, h('input', { type: 'checkbox', tabindex: -1, checked: chosen.has(row.id), 'aria-label': `Choose run ${row.id}`, onchange: () => { selection.toggle(row.id); } })));
-    this.shownColumns.forEach((name, i) => element.append(isGroup ? this.groupCell(row, name, i) : this.runCell(row, name, row.cells[i])));
+    element.append(
+      isGroup ? h('span', { class: 'cell' }, row.open ? '▾' : '▸') : h(
+        'span',
+        { class: 'cell' },
+        h('input', {
+          type: 'checkbox',
+          tabindex: -1,
+          checked: chosen.has(row.id),
+          'aria-label': `Choose run ${row.id}`,
+          onchange: () => {
+            selection.toggle(row.id);
+          },
+        }),
+      ),
+    );
+    this.shownColumns.forEach((name, i) =>
+      element.append(isGroup ? this.groupCell(row, name, i) : this.runCell(row, name, row.cells[i]))
+    );
     return element;
   }
 
   runCell(row, name, value) {
     if (name === 'state') {
-      return h('span', { class: 'cell', role: 'gridcell' }, h('span', { class: `state ${value}`, title: row.died ? 'its process is gone' : value }, row.died ? 'died' : value));
+      return h(
+        'span',
+        { class: 'cell', role: 'gridcell' },
+        h(
+          'span',
+          { class: `state ${value}`, title: row.died ? 'its process is gone' : value },
+          row.died ? 'died' : value,
+        ),
+      );
     }
     const text = cell(name, value);
     if (name === 'name') {
-      return h('span', { class: 'cell', role: 'gridcell', title: text }, h('a', { href: address({ run: row.id }, 'run'), tabindex: -1 }, text || '(no name)'));
+      return h(
+        'span',
+        { class: 'cell', role: 'gridcell', title: text },
+        h('a', { href: address({ run: row.id }, 'run'), tabindex: -1 }, text || '(no name)'),
+      );
     }
-    return h('span', { class: typeof value === 'number' ? 'cell num' : 'cell', role: 'gridcell', title: String(value ?? '') }, text);
+    return h('span', {
+      class: typeof value === 'number' ? 'cell num' : 'cell',
+      role: 'gridcell',
+      title: String(value ?? ''),
+    }, text);
   }
 
   groupCell(row, name, i) {
-    if (i === 0) return h('span', { class: 'cell wide' }, h('b', {}, row.group || '(none)'), h('span', { class: 'faint' }, ` ${row.runs} ${row.runs === 1 ? 'run' : 'runs'}`));
+    if (i === 0) {
+      return h(
+        'span',
+        { class: 'cell wide' },
+        h('b', {}, row.group || '(none)'),
+        h('span', { class: 'faint' }, ` ${row.runs} ${row.runs === 1 ? 'run' : 'runs'}`),
+      );
+    }
     const value = row.cells[i];
     if (value === null || value === undefined || name === 'id') return h('span', { class: 'cell' });
     if (typeof value !== 'object') return h('span', { class: 'cell faint' }, cell(name, value));
     const half = (value.high - value.low) / 2;
-    return h('span', { class: 'cell num', title: `mean ${number(value.mean)}, from ${number(value.low)} to ${number(value.high)}` },
-      cell(name, value.mean), half > 0 && name !== 'seconds' && h('span', { class: 'faint' }, ` ±${number(Number(half.toPrecision(2)))}`));
+    return h(
+      'span',
+      {
+        class: 'cell num',
+        title: `mean ${number(value.mean)}, from ${number(value.low)} to ${number(value.high)}`,
+      },
+      cell(name, value.mean),
+      half > 0 && name !== 'seconds' &&
+        h('span', { class: 'faint' }, ` ±${number(Number(half.toPrecision(2)))}`),
+    );
   }
 
   drawFooter(chosen) {
-    this.status.textContent = this.total.matching === this.total.total ? `${this.total.total} runs` : `${this.total.matching} of ${this.total.total} runs`;
+    this.status.textContent = this.total.matching === this.total.total
+      ? `${this.total.total} runs`
+      : `${this.total.matching} of ${this.total.total} runs`;
     const key = [...chosen].join(',');
     if (key === this.chosenKey) return;
     this.chosenKey = key;
-    replace(this.chosen, chosen.size > 0 && [
-      h('b', {}, `${chosen.size} chosen`), h('a', { href: address({}, 'curves') }, 'curves'), chosen.size > 1 && h('a', { href: address({}, 'compare') }, 'compare'),
-      h('button', { type: 'button', class: 'link', onclick: () => selection.set([]) }, 'none')]);
+    replace(
+      this.chosen,
+      chosen.size > 0 && [
+        h('b', {}, `${chosen.size} chosen`),
+        h('a', { href: address({}, 'curves') }, 'curves'),
+        chosen.size > 1 && h('a', { href: address({}, 'compare') }, 'compare'),
+        h('button', { type: 'button', class: 'link', onclick: () => selection.set([]) }, 'none'),
+      ],
+    );
   }
 
   drawTools(state) {
     const key = state.text('group');
-    if (key === this.toolsKey || this.tools.querySelector('.popover:not([hidden])')) return;  // not under the hand
+    if (key === this.toolsKey || this.tools.querySelector('.popover:not([hidden])')) return; // not under the hand
     this.toolsKey = key;
-    const groups = [['', 'none'], ...['state', 'name', 'tag', 'group', 'verb', 'seed', 'host', ...this.fields.varying.filter(name => name !== 'seed')].map(name => [name, name])];
-    if (state.text('group') && !groups.some(([name]) => name === state.text('group'))) groups.push([state.text('group'), state.text('group')]);
-    const all = () => [...this.fields.fields, ...this.fields.metrics, ...this.fields.varying, ...this.fields.keys.filter(name => !this.fields.varying.includes(name))];
-    replace(this.tools,
-      h('span', { class: 'chips' }, states.map(name => this.fields.states[name] > 0 && h('button', {
-        type: 'button', class: `chip ${name}`, title: `only ${name} runs`,
-        onclick: () => go({ where: this.text('where') === `state = ${name}` ? '' : `state = ${name}` }),
-      }, `${this.fields.states[name]} ${name}`))),
-      select('group by', groups, state.text('group'), value => go({ group: value, open: null })),
-      popover('columns', () => picker(all(), this.columns(current()), names => go({ col: names }, { quiet: true })), 'Choose columns'),
-      popover('choose', close => [
+    const groups = [
+      ['', 'none'],
+      ...[
+        'state',
+        'name',
+        'tag',
+        'group',
+        'verb',
+        'seed',
+        'host',
+        ...this.fields.varying.filter((name) => name !== 'seed'),
+      ].map((name) => [name, name]),
+    ];
+    if (state.text('group') && !groups.some(([name]) => name === state.text('group'))) {
+      groups.push([state.text('group'), state.text('group')]);
+    }
+    const all = () => [
+      ...this.fields.fields,
+      ...this.fields.metrics,
+      ...this.fields.varying,
+      ...this.fields.keys.filter((name) => !this.fields.varying.includes(name)),
+    ];
+    replace(
+      this.tools,
+      h(
+        'span',
+        { class: 'chips' },
+        states.map((name) =>
+          this.fields.states[name] > 0 && h('button', {
+            type: 'button',
+            class: `chip ${name}`,
+            title: `only ${name} runs`,
+            onclick: () => go({ where: this.text('where') === `state = ${name}` ? '' : `state = ${name}` }),
+          }, `${this.fields.states[name]} ${name}`)
+        ),
+      ),
+      select('group by', groups, state.text('group'), (value) => go({ group: value, open: null })),
+      popover(
+        'columns',
+        () => picker(all(), this.columns(current()), (names) => go({ col: names }, { quiet: true })),
+        'Choose columns',
+      ),
+      popover('choose', (close) => [
         h('p', { class: 'faint' }, 'of the runs that match, in the table’s order'),
-        ...[10, 30, 100].map(count => h('button', { type: 'button', onclick: async () => {
-          const { ids } = await ask('ids', { where: this.text('where'), sort: this.text('sort'), limit: count });
-          close();
-          selection.set(ids);
-        } }, `the first ${count}`))], 'Choose many runs'));
+        ...[10, 30, 100].map((count) =>
+          h('button', {
+            type: 'button',
+            onclick: async () => {
+              const { ids } = await ask('ids', {
+                where: this.text('where'),
+                sort: this.text('sort'),
+                limit: count,
+              });
+              close();
+              selection.set(ids);
+            },
+          }, `the first ${count}`)
+        ),
+      ], 'Choose many runs'),
+    );
   }
 
   toggleGroup(row) {
     const open = this.list('open');
-    go({ open: row.open ? open.filter(name => name !== row.group) : [...open, row.group] }, { quiet: true });
+    go({ open: row.open ? open.filter((name) => name !== row.group) : [...open, row.group] }, {
+      quiet: true,
+    });
   }
 
   async news(news) {
@@ -238,7 +422,16 @@ export class RunsView {
   key(event) {
     const row = this.row(this.focus);
     const page = Math.max(1, Math.floor(this.body.clientHeight / rowHeight) - 2);
-    const moves = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    const moves = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      j: 1,
+      k: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -Infinity,
+      End: Infinity,
+    };
     if (event.key in moves) {
       this.focus = Math.min(this.length - 1, Math.max(0, this.focus + moves[event.key]));
       this.body.focus({ preventScroll: true });
@@ -249,7 +442,9 @@ export class RunsView {
     } else if (event.key === 'Enter' && row && !event.target.closest('a, button')) {
       if (row.group !== undefined) this.toggleGroup(row);
       else go({ run: row.id }, { view: 'run' });
-    } else if ((event.key === 'x' || event.key === ' ') && row?.id !== undefined && !event.target.closest('button')) {
+    } else if (
+      (event.key === 'x' || event.key === ' ') && row?.id !== undefined && !event.target.closest('button')
+    ) {
       selection.toggle(row.id);
     } else if (event.key === 'Escape') {
       selection.set([]);
