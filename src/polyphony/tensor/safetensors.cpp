@@ -55,7 +55,8 @@ at::ScalarType type_of(const fs::path& path, const std::string& name,
 SafetensorsHeader read_safetensors_header(const FileReader& file) {
   const fs::path& path = file.path();
   std::uint64_t length = 0;
-  if (file.read(0, &length, kLengthBytes) < kLengthBytes) unfit(path, "no .safetensors file");
+  if (file.read(0, &length, kLengthBytes) < kLengthBytes)
+    unfit(path, "truncated, or no .safetensors file");
   if (length > file.size() - kLengthBytes) unfit(path, "truncated in its header");
   const std::uint64_t data_at = kLengthBytes + length;
   const std::uint64_t room = file.size() - data_at;
