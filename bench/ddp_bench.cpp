@@ -46,7 +46,7 @@ void run(int steps) {
   const auto world = world_from_environment(process_environment());
   at::manual_seed(static_cast<std::uint64_t>(world ? world->rank : 0));
   models::MultiModalTransformer model = make_model();
-  dist::NamedTensors parameters;
+  tensor::NamedTensors parameters;
   for (const auto& entry : model.named_parameters()) {
     parameters.emplace_back(entry.key(), entry.value());
   }
@@ -67,7 +67,7 @@ void run(int steps) {
     const at::Tensor loss =
         torch::nn::functional::cross_entropy(model.forward(audio, {}, text, {}), label);
     if (parallel) {
-      parallel->backward(loss, 1.0, dist::Sync::kNow);
+      parallel->backward(loss, dist::GradientSync::kNow);
     } else {
       loss.backward();
     }

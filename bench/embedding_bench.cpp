@@ -101,10 +101,10 @@ void run(std::int64_t rows, const fs::path& folder) {
   pipeline::EmbeddingsOptions options;
   options.directory = (folder / "cache").string();
   fs::remove_all(options.directory);
-  train::Strategy strategy;
+  dist::Collective alone;
   std::vector<double> epochs;
   for (int round = 0; round < 2; ++round) {
-    pipeline::Embedder embedder(options, strategy);
+    pipeline::Embedder embedder(options, alone);
     embedder.embed(std::make_unique<Noise>(1, audio, text), "warm-up");  // loads the encoders
     epochs.push_back(seconds_of([&] {
       const auto embedded = embedder.embed(std::make_unique<Noise>(rows, audio, text), "train");

@@ -54,7 +54,7 @@ std::vector<double> fine_tune(models::SequenceClassifier& model, const Settings&
     dynamic_cast<models::SpeechNetwork&>(model.encoder()).freeze_feature_encoder();
   }
   model.train();
-  optim::NamedTensors trained;
+  tensor::NamedTensors trained;
   for (const auto& item : model.named_parameters()) {
     if (item.value().requires_grad()) trained.emplace_back(item.key(), item.value());
   }

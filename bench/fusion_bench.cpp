@@ -56,7 +56,7 @@ std::vector<double> run(const std::vector<std::string>& arguments) {
   const auto precision = arguments[6] == "bf16" ? train::Precision::kBf16 : train::Precision::k32;
   at::manual_seed(1);
   models::MultiModalTransformer model(options_of(size));
-  optim::NamedTensors parameters;
+  tensor::NamedTensors parameters;
   for (const auto& entry : model.named_parameters()) {
     parameters.emplace_back(entry.key(), entry.value());
   }

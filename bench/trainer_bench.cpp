@@ -87,7 +87,7 @@ BENCHMARK(bare_step)->Unit(benchmark::kMicrosecond);
 /// Clipping and AdamW over as many weights as a small model has.
 void adamw_step(benchmark::State& state) {
   optim::AdamW adamw(optim::AdamWOptions{});
-  optim::NamedTensors parameters;
+  tensor::NamedTensors parameters;
   for (int i = 0; i < 100; ++i) {
     at::Tensor weight = at::zeros({state.range(0) / 100});
     weight.mutable_grad() = at::ones_like(weight);

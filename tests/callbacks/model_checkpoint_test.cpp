@@ -140,18 +140,16 @@ TEST(ModelCheckpoint, DeletesNothingThatAStateNamesOutsideItsDirectory) {
 }
 
 /// A process that is lost while the others wait for the checkpoint to be written.
-class LosesAPeer : public train::Strategy {
+class LosesAPeer : public dist::Collective {
  public:
-  void barrier(const char* name) override {
-    if (std::string_view(name) == "save_checkpoint") throw Error(ExitCode::kPeer, "rank 1 is gone");
-  }
+  void barrier() override { throw Error(ExitCode::kPeer, "rank 1 is gone"); }
 };
 
 TEST(ModelCheckpoint, KeepsWhatItWroteBeforeAnotherProcessWasLost) {
   const fs::path base = fresh("peer");
   Wanted wanted{.scores = {.1, .2}, .root = base / "run", .safetensors = true};
   wanted.parts = [](train::TrainerParts& parts) {
-    parts.strategy = std::make_unique<LosesAPeer>();
+    parts.strategy = std::make_unique<train::Strategy>(at::kCPU, std::make_unique<LosesAPeer>());
   };
   EXPECT_THROW(run(wanted), Error);
   ::testing::internal::GetCapturedStdout();

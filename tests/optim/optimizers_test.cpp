@@ -125,7 +125,7 @@ TEST(AdamW, StateOfAnotherModelIsADataErrorNamingTheTensor) {
 
 TEST(AdamW, NothingToTrainIsAConfigError) {
   AdamW adamw(AdamWOptions{});
-  EXPECT_THROW(adamw.attach(NamedTensors{}), ConfigError);
+  EXPECT_THROW(adamw.attach(tensor::NamedTensors{}), ConfigError);
 }
 
 TEST(Optimizer, ClippingMultipliesGradientsOnTheWay) {

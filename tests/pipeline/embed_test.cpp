@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// One of two processes, which the other does not wait for.
-class OneOfTwo : public train::Strategy {
+class OneOfTwo : public dist::Collective {
  public:
   explicit OneOfTwo(int rank) : rank_(rank) {}
   int rank() const override { return rank_; }
@@ -88,7 +88,7 @@ void expect_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor
 }
 
 TEST_F(Embedding, WhatIsDamagedIsComputedAgainWheneverItIsMissed) {
-  train::Strategy alone;
+  dist::Collective alone;
   const auto shard = [this] {
     for (const auto& file : fs::directory_iterator(root_ / "cache")) {
       if (file.path().extension() == ".safetensors") return file.path();
@@ -156,7 +156,7 @@ class StoppingRows : public data::Dataset, public data::Embeddable {
 };
 
 TEST_F(Embedding, AStopKeepsWhatIsComputed) {
-  train::Strategy alone;
+  dist::Collective alone;
   const StopSignals signals;
   try {
     Embedder(options(), alone).embed(std::make_unique<StoppingRows>(rows(), 7), "train");

@@ -20,6 +20,7 @@
 #include <polyphony/optim/sgd.h>
 #include <polyphony/tensor/archive.h>
 #include <polyphony/tensor/seed.h>
+#include <polyphony/train/make_strategy.h>
 
 #include "toy.h"
 
@@ -103,7 +104,7 @@ class Witness : public Callback {
   Witness(const fs::path& directory, std::int64_t stop_after)
       : directory_(directory), left_(stop_after) {}
   void on_train_batch_start(Trainer& trainer, const data::Batch& batch, std::int64_t) override {
-    std::ofstream file(directory_ / ("rows" + std::to_string(trainer.strategy().rank())),
+    std::ofstream file(directory_ / ("rows" + std::to_string(trainer.collective().rank())),
                        std::ios::app);
     const at::Tensor index = batch.at("index");
     for (std::int64_t i = 0; i < index.numel(); ++i) {
@@ -145,7 +146,7 @@ void run_rank(const Setting& setting, const fs::path& directory, std::int64_t st
   loading.batch_size = setting.batch_size;
   loading.length_buckets = setting.length_buckets;
   loading.even_shards = true;
-  loading.shard = {strategy->rank(), strategy->world_size()};
+  loading.shard = {strategy->collective().rank(), strategy->collective().world_size()};
   data::LoaderOptions val_loading = toy_loading(false);
   val_loading.shard = loading.shard;
   data::Loader train(train_rows, loading);

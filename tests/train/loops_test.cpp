@@ -10,6 +10,7 @@
 #include <scratch.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/train/loops/results.h>
 
 #include "toy.h"
 
@@ -242,7 +243,7 @@ TEST(Trainer, BFloat16StillLearns) {
 
 TEST(Trainer, GpuOfACpuBuildIsAConfigErrorThatSaysSo) {
   TrainerOptions options = quiet(1);
-  options.accelerator = Accelerator::kGpu;
+  options.accelerator = tensor::Accelerator::kGpu;
   try {
     Trainer trainer(options, scratch_directory());
     FAIL() << "no error";
@@ -273,11 +274,13 @@ TEST(TrainerOptions, ReadNumbersAndSharesOfBatches) {
 TEST(Results, ReduceAsTheyAreTold) {
   Results results(/*training=*/true);
   LogOptions options;
+  options.on_step = false;
+  options.on_epoch = true;
   const auto value_of = [&](ReduceFx fx) {
     options.reduce_fx = fx;
     const std::string name = std::to_string(static_cast<int>(fx));
-    results.log("validation_step", name, 2.0, 2.0, options, 3);
-    results.log("validation_step", name, 4.0, 4.0, options, 1);
+    results.add("validation_step", name, options, {2.0, 2.0, 3});
+    results.add("validation_step", name, options, {4.0, 4.0, 1});
     double found = 0;
     results.visit(false, [&](const Results::View& view) {
       if (view.name == name) found = view.value;
@@ -289,7 +292,7 @@ TEST(Results, ReduceAsTheyAreTold) {
   EXPECT_EQ(value_of(ReduceFx::kMin), 2.0);
   EXPECT_EQ(value_of(ReduceFx::kMax), 4.0);
   options.prog_bar = true;
-  EXPECT_THROW(results.log("validation_step", "0", 1.0, 1.0, options, 1), std::logic_error);
+  EXPECT_THROW(results.add("validation_step", "0", options, {1.0, 1.0, 1}), std::logic_error);
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ void EarlyStopping::check(train::Trainer& trainer) {
   if (options_.verbose && trainer.is_global_zero() && best_ != best) {
     fmt::print("{} improved to {:.4f}\n", options_.monitor, best_);
   }
-  if (!trainer.strategy().decide(!reason.empty(), /*all=*/false)) return;
+  if (!trainer.collective().any(!reason.empty())) return;
   stopped_epoch_ = trainer.current_epoch();
   if (trainer.is_global_zero()) fmt::print("early stopping: {}\n", reason);
   trainer.request_stop();

@@ -64,7 +64,7 @@ void ModelCheckpoint::setup(train::Trainer& trainer) {
   directory_ = absolute_directory(options_.dirpath ? fs::path(*options_.dirpath)
                                                    : trainer.checkpoint_directory())
                    .string();
-  directory_ = trainer.strategy().broadcast(directory_);
+  directory_ = trainer.collective().broadcast(directory_);
   files_.set_directory(directory_);
   if (trainer.is_global_zero()) remove_leftovers(directory_);
 }
@@ -89,7 +89,7 @@ void ModelCheckpoint::lock(train::Trainer& trainer) {
       refusal = error.what();
     }
   }
-  refusal = trainer.strategy().broadcast(refusal);
+  refusal = trainer.collective().broadcast(refusal);
   if (!refusal.empty()) throw IoError(refusal);  // with its remedy
   locked_ = true;
 }
@@ -152,7 +152,7 @@ void ModelCheckpoint::on_train_batch_end(train::Trainer& trainer, double, std::i
   if (options_.train_time_interval) {
     const double now = clock_();
     by_time = now - last_time_ >= options_.train_time_interval->seconds;
-    by_time = !trainer.strategy().broadcast(by_time ? "due" : "").empty();
+    by_time = trainer.collective().rank_zero_says(by_time);
     if (by_time) last_time_ = now;
   }
   if (!by_steps && !by_time) return;
@@ -205,7 +205,7 @@ void ModelCheckpoint::save_top_k(train::Trainer& trainer, const Candidates& foun
       return kept.first == now_.kth_best_path;
     });
     save_it = kth != now_.best_k.end() && better(options_.mode, current, kth->second);
-    save_it = trainer.strategy().decide(save_it);
+    save_it = trainer.collective().all(save_it);
   }
   if (save_it) save_monitored(trainer, found, current);
 }
@@ -272,7 +272,7 @@ void ModelCheckpoint::save(train::Trainer& trainer, const std::string& path) {
     }
     throw;
   }
-  // From here on it is kept, also where another process is lost or a logger fails.
+  // From here on it is kept, also if another process is lost or a logger fails.
   written_ = now_;
   if (options_.safetensors) trainer.announce_checkpoint(twin(path));
   trainer.announce_checkpoint(path);
@@ -314,7 +314,7 @@ std::string ModelCheckpoint::free_path(train::Trainer& trainer, const Candidates
   std::string path = path_of(found, pattern, 0);
   for (int version = 1;; ++version) {
     const bool other = trainer.is_global_zero() && taken(path, own);
-    if (trainer.strategy().broadcast(other ? "taken" : "").empty()) return path;
+    if (!trainer.collective().rank_zero_says(other)) return path;
     path = path_of(found, pattern, version);
   }
 }

@@ -13,7 +13,7 @@
 #include <polyphony/callbacks/mode.h>
 #include <polyphony/config/bind/fields.h>
 #include <polyphony/train/callback.h>
-#include <polyphony/train/limit.h>
+#include <polyphony/train/duration.h>
 #include <polyphony/train/owned_files.h>
 
 namespace polyphony::callbacks {
@@ -71,7 +71,7 @@ class ModelCheckpoint : public train::Callback {
   std::optional<std::uint64_t> state_revision() const override { return 0; }
   tensor::Value state_after_failure(tensor::Value) const override { return state_dict(); }
 
-  /// The best checkpoint so far; "" where none was saved.
+  /// The best checkpoint so far; "" if none was saved.
   const std::string& best_path() const { return now_.best_path; }
   std::optional<float> best_score() const { return now_.best_score; }
   const std::string& last_path() const { return now_.last_path; }
@@ -88,7 +88,7 @@ class ModelCheckpoint : public train::Callback {
     std::int64_t step = 0;
   };
 
-  /// What is ranked, and what is saved of it: restored where a save fails.
+  /// What is ranked, and what is saved of it: restored if a save fails.
   struct Ranking {
     std::vector<std::pair<std::string, float>> best_k;
     std::string best_path;

@@ -1,5 +1,4 @@
-// A ModelCheckpoint's state, and what becomes of an earlier run's checkpoints in the run that goes
-// on.
+// A ModelCheckpoint's state, and what becomes of checkpoints of the run that a fit goes on from.
 #include <algorithm>
 #include <filesystem>
 
@@ -68,7 +67,7 @@ Value ModelCheckpoint::state_dict() const {
 
 namespace {
 
-/// Told where the checkpoint has rankings, and none by this one's monitor and mode.
+/// Says so if the checkpoint has rankings, and none by this one's monitor and mode.
 void tell_new_ranking(const Value& checkpoint, const std::string& key) {
   const Value* states = checkpoint.find("callbacks");
   if (states == nullptr || states->find(key) != nullptr) return;
@@ -95,7 +94,7 @@ void ModelCheckpoint::on_load_checkpoint(train::Trainer& trainer, const Value& c
   resumed_from_ = fs::canonical(trainer.resumed_from(), error);
   const fs::path below = resumed_from_.lexically_relative(directory_);
   const bool mine = !below.empty() && *below.begin() != "..";
-  in_place_ = !trainer.strategy().broadcast(mine ? "in place" : "").empty();
+  in_place_ = trainer.collective().rank_zero_says(mine);
   if (trainer.is_global_zero()) tell_new_ranking(checkpoint, state_key());
   // Known without a state, too: that of another monitor is none of this callback's.
   if (in_place_ && is_last(resumed_from_)) now_.last_path = resumed_from_.string();
@@ -169,7 +168,7 @@ bool ModelCheckpoint::is_there(const Earlier& file, bool whole) const {
 
 namespace {
 
-/// A file under a second name; where the file system has none, a copy if `copies`.
+/// A file under a second name; if the file system has none, a copy if `copies`.
 bool bring_file(const fs::path& from, const fs::path& to, bool copies) {
   std::error_code error;
   fs::create_directories(to.parent_path(), error);
@@ -210,7 +209,7 @@ std::string ModelCheckpoint::bring(const Earlier& file, bool best) {
   return to.string();
 }
 
-/// A ranked checkpoint's place from now on; "" where it is lost, which is said.
+/// A ranked checkpoint's place from now on; "" if it is lost, which is said.
 std::string ModelCheckpoint::adopt(const std::string& path, bool best, bool stays) {
   const Earlier file = earlier(path);
   if (is_there(file, best)) {
@@ -249,7 +248,7 @@ void ModelCheckpoint::adopt_ranking(train::Trainer& trainer) {
   if (!options_.monitor) {
     std::string newest = now_.best_path;
     if (!newest.empty() && trainer.is_global_zero()) newest = adopt(newest, true, true);
-    now_.best_path = trainer.strategy().broadcast(newest);
+    now_.best_path = trainer.collective().broadcast(newest);
     return;
   }
   auto& kept = now_.best_k;
@@ -267,7 +266,7 @@ void ModelCheckpoint::adopt_ranking(train::Trainer& trainer) {
   bool found = false;
   for (const std::size_t i : order) {
     if (trainer.is_global_zero()) places[i] = adopt(kept[i].first, !found, dev_run);
-    places[i] = trainer.strategy().broadcast(places[i]);
+    places[i] = trainer.collective().broadcast(places[i]);
     found = found || !places[i].empty();
   }
   for (std::size_t i = kept.size(); i-- > 0;) {

@@ -50,7 +50,7 @@ class ProgressBar : public train::Callback {
 
   Options options_;
   std::unique_ptr<Progress> epoch_;
-  std::unique_ptr<Progress> validation_;  ///< inside the epoch's, where there is one
+  std::unique_ptr<Progress> validation_;  ///< inside the epoch's, if there is one
 };
 
 }  // namespace polyphony::callbacks

@@ -5,12 +5,12 @@
 
 #include <ATen/ops/add.h>
 #include <ATen/ops/sub.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/optim/swa_lr.h>
-#include <polyphony/tensor/gradients.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::callbacks {
@@ -70,8 +70,8 @@ void StochasticWeightAveraging::take_over_schedule(train::Trainer& trainer) {
   swapped_ = true;
 }
 
-void StochasticWeightAveraging::average(const train::NamedTensors& parameters) {
-  const tensor::NoGrad no_grad;
+void StochasticWeightAveraging::average(const tensor::NamedTensors& parameters) {
+  const at::NoGradGuard no_grad;
   if (average_.empty()) {
     for (const auto& [name, parameter] : parameters) {
       average_.emplace_back(name, parameter.detach().clone());
@@ -98,8 +98,8 @@ void StochasticWeightAveraging::on_train_epoch_start(train::Trainer& trainer) {
 
 void StochasticWeightAveraging::on_train_end(train::Trainer& trainer) {
   if (trainer.current_epoch() - 1 != last_ || average_.empty()) return;
-  const tensor::NoGrad no_grad;
-  const train::NamedTensors parameters = trainer.task().parameters();
+  const at::NoGradGuard no_grad;
+  const tensor::NamedTensors parameters = trainer.task().parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     at::Tensor(parameters[i].second).copy_(average_[i].second);
   }

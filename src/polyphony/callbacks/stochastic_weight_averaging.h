@@ -37,7 +37,7 @@ class StochasticWeightAveraging : public train::Callback {
 
  private:
   void take_over_schedule(train::Trainer& trainer);
-  void average(const train::NamedTensors& parameters);
+  void average(const tensor::NamedTensors& parameters);
 
   Options options_;
   std::int64_t start_ = 0;  ///< first epoch, from 0
@@ -45,7 +45,7 @@ class StochasticWeightAveraging : public train::Callback {
   bool swapped_ = false;
   std::int64_t averaged_ = 0;
   std::int64_t latest_epoch_ = -1;
-  train::NamedTensors average_;
+  tensor::NamedTensors average_;
   train::Trainer* trainer_ = nullptr;
 };
 

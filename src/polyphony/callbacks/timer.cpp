@@ -26,7 +26,7 @@ double Timer::time_elapsed() const {
 void Timer::check(train::Trainer& trainer) {
   if (!options_.duration) return;
   const bool over = time_elapsed() >= options_.duration->seconds;
-  if (trainer.strategy().broadcast(over ? "over" : "").empty()) return;
+  if (!trainer.collective().rank_zero_says(over)) return;
   trainer.request_stop();
   if (options_.verbose && trainer.is_global_zero()) {
     fmt::print("timer: {:.0f} s are up\n", options_.duration->seconds);

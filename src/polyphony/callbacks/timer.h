@@ -6,7 +6,7 @@
 #include <polyphony/config/bind/fields.h>
 #include <polyphony/optim/schedule.h>
 #include <polyphony/train/callback.h>
-#include <polyphony/train/limit.h>
+#include <polyphony/train/duration.h>
 
 namespace polyphony::callbacks {
 

@@ -36,6 +36,12 @@ void Tensors::set(const std::string& name, at::Tensor value) {
   entries_.emplace_back(name, std::move(value));
 }
 
+Tensors Tensors::to(at::Device device) const {
+  Tensors moved;
+  for (const auto& [name, value] : entries_) moved.set(name, value.to(device));
+  return moved;
+}
+
 namespace {
 
 /// Sequences padded with zeros to the longest, and how long each is.

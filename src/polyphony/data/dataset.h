@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include <polyphony/base/csv.h>
+#include <polyphony/tensor/named_tensors.h>
 
 namespace polyphony::data {
 
@@ -19,10 +19,12 @@ class Tensors {
   const at::Tensor& at(const std::string& name) const;
   bool has(const std::string& name) const;
   void set(const std::string& name, at::Tensor value);
-  const std::vector<std::pair<std::string, at::Tensor>>& entries() const { return entries_; }
+  /// The same on a device; what is there already is shared.
+  Tensors to(at::Device device) const;
+  const tensor::NamedTensors& entries() const { return entries_; }
 
  private:
-  std::vector<std::pair<std::string, at::Tensor>> entries_;
+  tensor::NamedTensors entries_;
 };
 
 using Item = Tensors;

@@ -9,7 +9,6 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/flatten.h>
-#include <ATen/ops/mul.h>
 #include <ATen/ops/narrow.h>
 #include <ATen/ops/reshape.h>
 #include <c10/core/GradMode.h>
@@ -24,6 +23,7 @@
 namespace polyphony::dist {
 namespace {
 
+using tensor::NamedTensors;
 using torch::autograd::variable_list;
 /// LibTorch counts its nodes' owners by std::shared_ptr, and in 2.15 by c10::intrusive_ptr.
 using AccumulatorPtr =
@@ -84,7 +84,7 @@ std::string first_difference(const std::string& text, const std::string& other) 
   return "nothing";
 }
 
-/// @throws ConfigError on every process alike where one has another model than rank 0
+/// @throws ConfigError on every process alike if one has another model than rank 0
 void compare_models(ProcessGroup& group, const NamedTensors& parameters) {
   const std::vector<std::string> models = group.all_gather(description(parameters));
   for (std::size_t rank = 1; rank < models.size(); ++rank) {
@@ -194,19 +194,18 @@ void DistributedDataParallel::broadcast_buffers() {
   }
 }
 
-void DistributedDataParallel::backward(const at::Tensor& loss, double scale, Sync sync) {
-  const at::Tensor scaled = scale == 1.0 ? loss : at::mul(loss, scale);
-  if (sync == Sync::kLater) {
-    scaled.backward();
+void DistributedDataParallel::backward(const at::Tensor& loss, GradientSync sync) {
+  if (sync == GradientSync::kLater) {
+    loss.backward();
     return;
   }
   std::fill(impl_->marks->begin(), impl_->marks->end(), 0);
   try {
     impl_->reducer->rebuild_buckets();
     impl_->reducer->prepare_for_backward(impl_->options.find_unused_parameters
-                                             ? std::vector<at::Tensor>{scaled}
+                                             ? std::vector<at::Tensor>{loss}
                                              : std::vector<at::Tensor>{});
-    scaled.backward();
+    loss.backward();
   } catch (const PeerLost&) {
     throw;
   } catch (const std::exception& error) {

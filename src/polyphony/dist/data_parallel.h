@@ -2,17 +2,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include <polyphony/dist/process_group.h>
+#include <polyphony/tensor/named_tensors.h>
 
 namespace polyphony::dist {
-
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// Options with the names of PyTorch's DistributedDataParallel.
 struct DataParallelOptions {
@@ -22,7 +18,7 @@ struct DataParallelOptions {
 };
 
 /// Whether a backward pass ends with the exchange of gradients.
-enum class Sync {
+enum class GradientSync {
   kNow,
   kLater,  ///< gradients add up on each process, as under PyTorch's `no_sync`
 };
@@ -36,17 +32,17 @@ class DistributedDataParallel {
  public:
   /// @param group       outlives this
   /// @param parameters  under their names; those that require no gradient are only broadcast
-  /// @throws ConfigError naming the rank and the parameter where the processes' models differ
-  DistributedDataParallel(ProcessGroup& group, const NamedTensors& parameters,
-                          NamedTensors buffers = {}, DataParallelOptions options = {});
+  /// @throws ConfigError naming the rank and the parameter if the processes' models differ
+  DistributedDataParallel(ProcessGroup& group, const tensor::NamedTensors& parameters,
+                          tensor::NamedTensors buffers = {}, DataParallelOptions options = {});
   ~DistributedDataParallel();
   DistributedDataParallel(const DistributedDataParallel&) = delete;
   DistributedDataParallel& operator=(const DistributedDataParallel&) = delete;
 
-  /// Back-propagates scale * loss; with Sync::kNow gradients are the mean over all processes then.
+  /// Back-propagates the loss; with GradientSync::kNow gradients are then the processes' mean.
   /// @throws ConfigError naming the parameters that got no gradient
   /// @throws PeerLost
-  void backward(const at::Tensor& loss, double scale, Sync sync);
+  void backward(const at::Tensor& loss, GradientSync sync);
   /// Gives every process rank 0's buffers (running means).
   void broadcast_buffers();
 

@@ -224,7 +224,7 @@ bool ended_with(const Child& child, ExitCode code) {
   return WIFEXITED(child.status) && WEXITSTATUS(child.status) == static_cast<int>(code);
 }
 
-/// The signal that stopped a child, whether it saved its state first or not; 0 where none did.
+/// The signal that stopped a child, whether it saved its state first or not; 0 if none did.
 int stopped_by(const Child& child) {
   if (WIFEXITED(child.status)) return stop_signal_of(WEXITSTATUS(child.status));
   return signal_of_strength(strength_of(WTERMSIG(child.status)));
@@ -276,7 +276,7 @@ const Child& culprit(const std::vector<const Child*>& failed) {
   return own != failed.end() ? **own : *failed.front();
 }
 
-/// Throws what the launch ends with, where any rank failed.
+/// Throws what the launch ends with, if any rank failed.
 void give_verdict(const std::vector<const Child*>& failed) {
   if (failed.empty()) return;
   const Child& child = culprit(failed);

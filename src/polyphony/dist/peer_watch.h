@@ -37,7 +37,7 @@ class PeerWatch {
 
   /// Rank 0's side. @param listener  where the others will connect
   PeerWatch(Options options, Socket listener);
-  /// Another rank's side. @throws IoError where rank 0 cannot be reached
+  /// Another rank's side. @throws IoError if rank 0 cannot be reached
   PeerWatch(Options options, const std::string& address, int port);
   /// Leaves; a process that neither left nor failed before is taken as ended by the others.
   ~PeerWatch();
@@ -55,7 +55,7 @@ class PeerWatch {
   std::optional<PeerLost> loss_within(std::chrono::milliseconds patience);
   /// How long it can take until a loss is known.
   std::chrono::milliseconds detection_time() const;
-  /// A rank that has come to fewer exchanges than this one; nullopt where there is none.
+  /// A rank that has come to fewer exchanges than this one; nullopt if there is none.
   std::optional<int> laggard() const;
   /// "rank 2 (host b)"
   std::string name(int rank) const;

@@ -50,7 +50,7 @@ class Outstanding {
     return future;
   }
 
-  /// @returns null where it has ended before
+  /// @returns null if it has ended before
   FuturePtr take(std::uint64_t id) {
     const std::lock_guard<std::mutex> lock(mutex_);
     auto node = futures_.extract(id);
@@ -324,6 +324,7 @@ void ProcessGroup::all_reduce(const at::Tensor& tensor, Reduction reduction) {
   if (reduction == Reduction::kMin) options.reduceOp = c10d::ReduceOp::MIN;
   if (reduction == Reduction::kMax) options.reduceOp = c10d::ReduceOp::MAX;
   impl_->exchange([&] { return impl_->engine->allreduce(tensors, options); });
+  if (reduction == Reduction::kMean) tensors.front().div_(size());
 }
 
 FuturePtr ProcessGroup::begin_all_reduce(const at::Tensor& tensor) {

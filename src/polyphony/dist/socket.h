@@ -5,7 +5,7 @@
 
 namespace polyphony::dist {
 
-/// A TCP socket that closes itself. -1 where there is none.
+/// A TCP socket that closes itself. -1 if there is none.
 class Socket {
  public:
   Socket() = default;
@@ -33,9 +33,9 @@ int port_of(const Socket& listener);
 Socket connect_to(const std::string& address, int port, std::chrono::milliseconds timeout);
 
 /// The numeric address of this host that packets to `host` leave from, so that peers who reach
-/// `host` reach it too. @throws IoError where the name has no address or no route
+/// `host` reach it too. @throws IoError if the name has no address or no route
 std::string address_towards(const std::string& host);
-/// The first address of this host that is not the loopback's; "" where it has none.
+/// The first address of this host that is not the loopback's; "" if it has none.
 std::string outside_address();
 bool is_loopback(const std::string& address);
 /// A port on the loopback that was free a moment ago.

@@ -27,7 +27,7 @@ class MLFlowLogger : public SinkLogger {
  public:
   using Options = MLFlowLoggerOptions;
   explicit MLFlowLogger(Options options) : options_(std::move(options)) {}
-  /// @throws ConfigError where run_id names no run of the store
+  /// @throws ConfigError if run_id names no run of the store
   std::unique_ptr<record::Sink> open(const record::RunInfo& run) override;
 
  private:

@@ -14,7 +14,7 @@ namespace polyphony::loggers {
 class SinkLogger : public train::Logger {
  public:
   ~SinkLogger() override;
-  /// Makes the files. @throws IoError where that fails, ConfigError for options that fit no run
+  /// Makes the files. @throws IoError if that fails, ConfigError for options that fit no run
   virtual std::unique_ptr<record::Sink> open(const record::RunInfo& run) = 0;
 
   void log_metrics(const train::MetricValues& values, std::int64_t step,

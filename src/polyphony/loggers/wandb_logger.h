@@ -9,7 +9,7 @@
 
 namespace polyphony::loggers {
 
-/// What to do where a local run of the same id exists.
+/// What to do if a local run of the same id exists.
 enum class WandbResume { kAllow, kMust, kNever, kAuto };
 
 /// A list of labels, or one alone.
@@ -46,7 +46,7 @@ class WandbLogger : public SinkLogger {
  public:
   using Options = WandbLoggerOptions;
   explicit WandbLogger(Options options) : options_(std::move(options)) {}
-  /// @throws ConfigError where `resume` forbids the run
+  /// @throws ConfigError if `resume` forbids the run
   std::unique_ptr<record::Sink> open(const record::RunInfo& run) override;
 
  private:

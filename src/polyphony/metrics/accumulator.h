@@ -33,7 +33,7 @@ class Accumulator {
   virtual std::size_t sums() const = 0;
   /// Whether it keeps rows.
   virtual bool keeps_rows() const { return false; }
-  /// Counts a batch. @throws DataError where it does not fit, before anything is counted
+  /// Counts a batch. @throws DataError if it does not fit, before anything is counted
   virtual void update(const Batch& batch, Slot slot) const = 0;
 };
 

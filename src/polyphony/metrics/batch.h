@@ -64,7 +64,7 @@ at::Tensor softmax_if_needed(const MulticlassBatch& batch,
                              std::optional<std::int64_t> ignore_index);
 at::Tensor sigmoid_if_needed(const LabelBatch& batch, std::optional<std::int64_t> ignore_index);
 
-/// @throws DataError where the predictions are labels: this metric needs scores
+/// @throws DataError if the predictions are labels: this metric needs scores
 void require_scores(bool scored, const char* metric);
 
 /// Calls f with a pointer to the scores: const float* or const double*.

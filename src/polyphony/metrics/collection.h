@@ -55,7 +55,7 @@ class MetricCollection {
   using Options = MetricCollectionOptions;
 
   explicit MetricCollection(const Options& options);
-  /// @throws ConfigError where two have one name
+  /// @throws ConfigError if two have one name
   explicit MetricCollection(std::vector<NamedMetric> metrics, Logging logging = Logging::kEpoch);
   /// Named as TorchMetrics' classes.
   explicit MetricCollection(std::vector<std::shared_ptr<const Metric>> metrics,
@@ -76,7 +76,7 @@ class MetricCollection {
   void reset();
 
   const State& state() const { return state_; }
-  /// @throws DataError where the state is of other metrics
+  /// @throws DataError if the state is of other metrics
   void load_state(State state);
   /// Adds what another process or part counted. @throws DataError as above
   void merge(const State& state);
@@ -116,7 +116,7 @@ class MetricCollection {
   NamedValues blanks_;  // with batch means: names and shapes of the values
 };
 
-/// Values as they are logged: one number each; NAME_0, NAME_1, … where a metric gives several.
+/// Values as they are logged: one number each; NAME_0, NAME_1, … if a metric gives several.
 std::vector<std::pair<std::string, double>> scalars(const NamedValues& values);
 
 }  // namespace polyphony::metrics

@@ -41,7 +41,7 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
 
-/// TorchMetrics 1.4.3 where truth or prediction takes one value only, with two classes.
+/// TorchMetrics 1.4.3 if truth or prediction takes one value only, with two classes.
 double one_sided(double tn, double fp, double fn, double tp) {
   constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
   double kept = tn;

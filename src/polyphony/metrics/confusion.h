@@ -28,11 +28,11 @@ enum class KappaWeights {
 
 /// All functions below take a confusion matrix [classes * classes], row-major, row = truth.
 
-/// Counts divided; 0 where there is nothing to divide by.
+/// Counts divided; 0 if there is nothing to divide by.
 std::vector<double> normalized(std::span<const double> confusion, Normalize by);
-/// Agreement beyond chance, at most 1; NaN where chance alone leaves no disagreement.
+/// Agreement beyond chance, at most 1; NaN if chance alone leaves no disagreement.
 double cohen_kappa(std::span<const double> confusion, KappaWeights weights);
-/// Correlation of truth and prediction, in [-1, 1]. Where either takes one value only it is 0; with
+/// Correlation of truth and prediction, in [-1, 1]. If either takes one value only it is 0; with
 /// two classes 1.4.3 gives the limit that its source names there.
 double matthews_corrcoef(std::span<const double> confusion, TorchMetrics rules);
 

@@ -9,8 +9,8 @@
 
 namespace polyphony::metrics {
 
-/// A confusion matrix: sums [classes, classes], row = truth. Of equal scores the first class is the
-/// prediction.
+/// A confusion matrix: sums [classes, classes], row = truth. The first of equal scores is
+/// predicted.
 std::shared_ptr<const Accumulator> confusion_counts(std::int64_t classes,
                                                     std::optional<std::int64_t> ignore_index);
 

@@ -26,7 +26,7 @@ std::vector<ClassCounts> per_class(std::span<const std::int64_t> confusion);
 /// The counts of each label from its own matrix: blocks [labels, 2, 2] of tn, fp, fn, tp.
 std::vector<ClassCounts> per_label(std::span<const double> blocks);
 
-/// Scores of one class, in [0, 1]; 0 where nothing was counted.
+/// Scores of one class, in [0, 1]; 0 if nothing was counted.
 double precision(const ClassCounts& counts);
 double recall(const ClassCounts& counts);
 double specificity(const ClassCounts& counts);
@@ -48,7 +48,7 @@ struct Averaging {
   Absent absent = Absent::kZero;
 };
 
-/// The score of all classes as one number; 0 where nothing was counted.
+/// The score of all classes as one number; 0 if nothing was counted.
 template <class Score>
 double averaged(std::span<const ClassCounts> classes, const Averaging& how, Score score) {
   if (how.average == Average::kMicro) {
@@ -74,7 +74,7 @@ double averaged(std::span<const ClassCounts> classes, const Averaging& how, Scor
 
 /// tp, fp, tn, fn and support, of one class.
 std::array<double, 5> stat_scores(const ClassCounts& counts);
-/// The same over classes: their sum (kMicro), mean, or mean by support; NaN where that is 0 / 0.
+/// The same over classes: their sum (kMicro), mean, or mean by support; NaN if that is 0 / 0.
 std::array<double, 5> stat_scores(std::span<const ClassCounts> classes, Average average);
 
 }  // namespace polyphony::metrics

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-/// Mean over the classes that have a value; 0 where all weights are.
+/// Mean over the classes that have a value; 0 if all weights are.
 double averaged(const std::vector<double>& scores, const std::vector<Curve>& curves,
                 Average average) {
   double sum = 0;
@@ -71,7 +71,7 @@ double CurveMetric::score_of(const Curve& curve, bool only_label_zero) const {
   if (score_ == CurveScore::kAUROC) {
     return auroc(curve, options_.task == Task::kBinary ? options_.max_fpr : std::nullopt);
   }
-  // 1.4.3 sets the recall to 1 where every label is 0, and so the answer to 0 (0.11.4: undefined).
+  // 1.4.3 sets the recall to 1 if every label is 0, and so the answer to 0 (0.11.4: undefined).
   const bool all_zero = options_.task != Task::kMulticlass || only_label_zero;
   const bool zero = !exact || (options_.torchmetrics == TorchMetrics::k1_4_3 && all_zero);
   return average_precision(curve, zero ? 0.0 : kUndefined);

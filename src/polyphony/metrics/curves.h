@@ -21,7 +21,7 @@ struct Curve {
 };
 
 /// One threshold for each distinct score, after one that nothing reaches.
-/// @param positive  1 where the row is positive, else 0
+/// @param positive  1 if the row is positive, else 0
 Curve exact_curve(std::span<const double> scores, std::span<const std::uint8_t> positive);
 
 /// The thresholds of a histogram: bin 0 counts the scores below all of them, bin i those that reach
@@ -34,7 +34,7 @@ Curve binned_curve(std::span<const double> negatives, std::span<const double> po
 double auroc(const Curve& curve, std::optional<double> max_fpr = std::nullopt);
 
 /// Precision averaged over the recall gained at each threshold.
-/// @param without_positives  the answer where there is no positive row
+/// @param without_positives  the answer if there is no positive row
 double average_precision(const Curve& curve, double without_positives);
 
 }  // namespace polyphony::metrics

@@ -43,7 +43,7 @@ struct StatScoreOptions {
     task = one;
     average = Average::kMacro;
   }
-  /// @param fixed  the task where the class's name says it: its options only
+  /// @param fixed  the task if the class's name says it: its options only
   void describe_for(config::Fields& f, StatScore score, std::optional<Task> fixed);
 };
 

@@ -23,13 +23,13 @@ struct State {
 
   /// Adds another state of the same shape.
   void merge(const State& other);
-  /// The state of all processes: one `sum` for everything, and one `gather` where anything keeps
+  /// The state of all processes: one `sum` for everything, and one `gather` if anything keeps
   /// rows. Every process must call it. @param keeps_rows  the same on every process
   State over_processes(const Exchange& exchange, bool keeps_rows) const;
 
   /// The state as one list of numbers, for a checkpoint; `from_flat` gives it back bit for bit.
   std::vector<double> flat() const;
-  /// @throws DataError where the list is damaged
+  /// @throws DataError if the list is damaged
   static State from_flat(std::span<const double> numbers);
 
   bool operator==(const State& other) const = default;

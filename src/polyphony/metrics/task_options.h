@@ -36,7 +36,7 @@ class OfTask : public Base {
   using Multiclass##Name = OfTask<Base, Scores::k##Name, Task::kMulticlass>; \
   using Multilabel##Name = OfTask<Base, Scores::k##Name, Task::kMultilabel>;
 
-/// Options that several metrics share; each only where it means something for the fixed task.
+/// Options that several metrics share; each only if it means something for the fixed task.
 void describe_task(config::Fields& f, Task& task, std::optional<Task> fixed);
 void describe_num_classes(config::Fields& f, int& num_classes, Task task,
                           std::optional<Task> fixed);

@@ -28,7 +28,7 @@ at::Tensor zeros_for(const at::Tensor& parameter) {
 
 }  // namespace
 
-void Optimizer::attach(NamedTensors parameters) {
+void Optimizer::attach(tensor::NamedTensors parameters) {
   ParamGroup group;
   group.parameters = std::move(parameters);
   group.lr = lr();

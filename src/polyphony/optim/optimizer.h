@@ -10,15 +10,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <polyphony/config/bind/fields.h>
+#include <polyphony/tensor/named_tensors.h>
 #include <polyphony/tensor/value.h>
 
 namespace polyphony::optim {
 
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
-
 /// Parameters that share their settings: torch.optim's `param_groups`.
 struct ParamGroup {
-  NamedTensors parameters;
+  tensor::NamedTensors parameters;
   double lr = 0;          ///< of the next step; a schedule moves it
   double initial_lr = 0;  ///< what a schedule starts from
   double weight_decay = 0;
@@ -32,12 +31,12 @@ class Optimizer {
   virtual ~Optimizer() = default;
 
   /// Takes the parameters, as one group with the options' rate and decay. Called once, or the other
-  /// one. @throws ConfigError where there are none
-  void attach(NamedTensors parameters);
+  /// one. @throws ConfigError if there are none
+  void attach(tensor::NamedTensors parameters);
   /// Takes groups of their own rate and decay.
   void attach(std::vector<ParamGroup> groups);
 
-  /// Moves every parameter at its group's rate; where it throws, none has moved.
+  /// Moves every parameter at its group's rate; if it throws, none has moved.
   /// @param gradient_scale  what gradients are multiplied by on the way, e.g. to clip them
   void step(double gradient_scale = 1.0);
   /// Forgets gradients; `keep_storage` zeroes them in place, for gradients that are views.
@@ -48,12 +47,12 @@ class Optimizer {
   std::span<const ParamGroup> groups() const { return groups_; }
   /// The name that learning-rate monitors show, e.g. "AdamW".
   virtual std::string name() const = 0;
-  /// The share of the last direction that is kept, for monitors; 0 where there is none.
+  /// The share of the last direction that is kept, for monitors; 0 if there is none.
   virtual double momentum() const { return 0; }
 
   /// torch.optim's layout: `state` by a parameter's index, and `param_groups`.
   tensor::Value state_dict() const;
-  /// @throws DataError where groups, parameters or shapes differ from the attached ones
+  /// @throws DataError if groups, parameters or shapes differ from the attached ones
   void load_state_dict(const tensor::Value& state);
 
  protected:
@@ -94,7 +93,7 @@ class Optimizer {
 
 /// The norm of all gradients together.
 double grad_norm(const Optimizer& optimizer);
-/// What gradients are to be multiplied by for their norm to be at most max_norm; 1 where it is.
+/// What gradients are to be multiplied by for their norm to be at most max_norm; 1 if it is.
 double clip_scale(double norm, double max_norm);
 /// Cuts every gradient's elements to [-limit, limit].
 void clip_grad_value(const Optimizer& optimizer, double limit);

@@ -21,7 +21,7 @@ struct ScheduleTiming {
   Interval interval = Interval::kEpoch;
   int frequency = 1;                   ///< intervals between two moves
   std::optional<std::string> monitor;  ///< metric that a plateau is judged by
-  bool strict = true;                  ///< fail where the metric was not logged
+  bool strict = true;                  ///< fail if the metric was not logged
   std::optional<std::string> name;     ///< what a learning-rate monitor calls it
 
   void describe_timing(config::Fields& f);
@@ -34,9 +34,9 @@ class Schedule {
   virtual ~Schedule() = default;
 
   /// Takes the optimizer's rates as the base and sets those of the first step.
-  /// @param total_steps  optimizer steps of the whole run, where it is known
+  /// @param total_steps  optimizer steps of the whole run, if it is known
   virtual void attach(Optimizer& optimizer, std::optional<std::int64_t> total_steps);
-  /// Moves on and sets the rates; where it throws, nothing has changed.
+  /// Moves on and sets the rates; if it throws, nothing has changed.
   /// @param metric  the monitored value, for a plateau
   virtual void step(std::optional<double> metric = std::nullopt);
   /// Whether it needs the monitored metric, after validation.
@@ -52,7 +52,7 @@ class Schedule {
 
   /// The rate at last_epoch(). @param current  the group's rate now; @param base  its initial one
   virtual double rate(double current, double base) const = 0;
-  /// The same from the base alone, where a schedule is put at a given point.
+  /// The same from the base alone, if a schedule is put at a given point.
   virtual double rate_at(double current, double base) const { return rate(current, base); }
   std::int64_t last_epoch() const { return last_epoch_; }
   std::int64_t step_count() const { return step_count_; }
@@ -100,7 +100,7 @@ class SequentialLR : public Schedule {
   std::vector<std::int64_t> milestones_;
 };
 
-/// `total_steps` where it is known. @throws ConfigError naming the schedule otherwise
+/// `total_steps` if it is known. @throws ConfigError naming the schedule otherwise
 std::int64_t known_total(std::optional<std::int64_t> total_steps, const std::string& schedule);
 
 }  // namespace polyphony::optim

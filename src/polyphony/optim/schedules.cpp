@@ -216,7 +216,7 @@ double OneCycleLR::rate(double, double base) const {
   const double top = options_.pct_start * static_cast<double>(total_) - 1;
   const auto end = static_cast<double>(total_ - 1);
   const double last = base / options_.final_div_factor;
-  // Where a phase has no length PyTorch divides by zero; here it is left out.
+  // If a phase has no length PyTorch divides by zero; here it is left out.
   if (step <= top) {
     return top > 0 ? cosine_between(base, options_.max_lr, step / top) : options_.max_lr;
   }

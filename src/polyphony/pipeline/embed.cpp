@@ -206,11 +206,11 @@ struct Embedder::Lost {
   }
 };
 
-Embedder::Embedder(EmbeddingsOptions options, train::Strategy& strategy)
+Embedder::Embedder(EmbeddingsOptions options, dist::Collective& collective)
     : options_(std::move(options)),
-      strategy_(strategy),
+      collective_(collective),
       cache_(std::make_shared<data::EmbeddingCache>(options_)) {
-  if (options_.verify && strategy_.is_global_zero()) cache_->verify();
+  if (options_.verify && collective_.is_global_zero()) cache_->verify();
   show_complaints(*cache_);
 }
 
@@ -260,8 +260,8 @@ std::size_t Embedder::compute_missing(const data::Embeddable& rows, const data::
   std::unordered_set<std::string> seen;
   for (std::size_t row = 0; row < keys.size(); ++row) {
     const auto turn =
-        static_cast<int>(seen.size() % static_cast<std::size_t>(strategy_.world_size()));
-    if (!seen.insert(keys[row]).second || turn != strategy_.rank()) continue;
+        static_cast<int>(seen.size() % static_cast<std::size_t>(collective_.world_size()));
+    if (!seen.insert(keys[row]).second || turn != collective_.rank()) continue;
     if (!cache_->has(keys[row])) mine.push_back(static_cast<std::int64_t>(row));
   }
   show_complaints(*cache_);
@@ -313,18 +313,18 @@ std::unique_ptr<data::Dataset> Embedder::embed(std::unique_ptr<data::Dataset> ro
     const double begin = steady_seconds();
     std::vector<std::string> keys = keys_of(*source, rows->size(), input);
     std::array computed = {static_cast<double>(compute_missing(*source, input, keys, name))};
-    if (strategy_.world_size() > 1) {
+    if (collective_.world_size() > 1) {
       try {
-        strategy_.barrier("embeddings");
+        collective_.barrier();
       } catch (const dist::PeerLost&) {
         stop_if_asked();  // as the other one did, by the same signal
         throw;
       }
-      strategy_.reduce(computed, train::ReduceFx::kSum);
+      collective_.reduce(computed, dist::Reduction::kSum);
       cache_->refresh();
       for (const std::string& key : keys) cache_->has(key);
     }
-    if (strategy_.is_global_zero()) {
+    if (collective_.is_global_zero()) {
       fmt::print("embeddings: {} {}: {} rows, {:.0f} computed, the rest from {} ({:.1f} s)\n", name,
                  input.output, rows->size(), computed[0], cache_->directory().string(),
                  steady_seconds() - begin);

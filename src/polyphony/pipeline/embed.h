@@ -9,8 +9,8 @@
 #include <polyphony/config/bind/fields.h>
 #include <polyphony/data/embeddable.h>
 #include <polyphony/data/embedding_cache.h>
+#include <polyphony/dist/collective.h>
 #include <polyphony/pipeline/entry.h>
-#include <polyphony/train/strategy.h>
 
 namespace polyphony::pipeline {
 
@@ -27,8 +27,8 @@ struct EmbeddingsOptions : data::EmbeddingCacheOptions {
 /// type of numbers.
 class Embedder {
  public:
-  /// @param strategy  borrowed; its processes share the work
-  Embedder(EmbeddingsOptions options, train::Strategy& strategy);
+  /// @param collective  borrowed; its processes share the work
+  Embedder(EmbeddingsOptions options, dist::Collective& collective);
   ~Embedder();
   Embedder(const Embedder&) = delete;
   Embedder& operator=(const Embedder&) = delete;
@@ -57,7 +57,7 @@ class Embedder {
   void stop_if_asked();
 
   EmbeddingsOptions options_;
-  train::Strategy& strategy_;
+  dist::Collective& collective_;
   std::shared_ptr<data::EmbeddingCache> cache_;
   std::map<std::string, std::shared_ptr<Frozen>> encoders_;
   bool must_store_ = false;

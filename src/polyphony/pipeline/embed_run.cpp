@@ -28,10 +28,10 @@ struct EmbedOptions {
   }
 };
 
-void embed_all(const EmbedOptions& options, train::Strategy& strategy) {
+void embed_all(const EmbedOptions& options, dist::Collective& collective) {
   tensor::set_up_compute(options.num_threads, tensor::Determinism::kOn);
-  if (strategy.is_global_zero()) fmt::print("{}\n", tensor::describe_compute());
-  Embedder embedder(options.embeddings, strategy);
+  if (collective.is_global_zero()) fmt::print("{}\n", tensor::describe_compute());
+  Embedder embedder(options.embeddings, collective);
   embedder.must_store();
   for (const std::string& stage : options.data.stages()) {
     auto rows = options.data.rows(stage);
@@ -59,7 +59,8 @@ void run_embed(const Request& request) {
   const EmbedOptions options = read(request);
   in_processes(request, options.trainer, options.num_threads,
                [&](const Request& mine, std::unique_ptr<train::Strategy> strategy) {
-                 embed_all(mine.output_dir == request.output_dir ? options : read(mine), *strategy);
+                 embed_all(mine.output_dir == request.output_dir ? options : read(mine),
+                           strategy->collective());
                });
 }
 

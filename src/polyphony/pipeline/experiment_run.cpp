@@ -16,6 +16,7 @@
 #include <polyphony/tensor/plain.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/checkpoint.h>
+#include <polyphony/train/make_strategy.h>
 
 namespace polyphony::pipeline {
 namespace fs = std::filesystem;
@@ -60,7 +61,8 @@ void run_rank(const Request& request, const config::Node& config, Experiment& ex
               std::unique_ptr<train::Strategy> strategy) {
   RunOptions& options = experiment.options();
   auto guard = std::make_unique<ResumeGuard>(request, config, options.docs, options.resume);
-  const auto point = resume_point(request, config, experiment.limits(), *guard, *strategy);
+  const auto point =
+      resume_point(request, config, experiment.limits(), *guard, strategy->collective());
   const bool dev_run = options.trainer.fast_dev_run.count > 0;
   RunLabel label{options.run_name, options.seed, options.recording,
                  dev_run ? Loggers{} : options.logger};
@@ -68,7 +70,7 @@ void run_rank(const Request& request, const config::Node& config, Experiment& ex
     options.resumed = point->checkpoint;
     label.rows_before = point->rows;
   }
-  Recording recording(request, config, std::move(label), *strategy);
+  Recording recording(request, config, std::move(label), strategy->collective());
   recording.during([&] {
     ExperimentRun run(experiment, recording, std::move(strategy), std::move(guard));
     experiment.run(run);
@@ -101,7 +103,7 @@ ExperimentRun::ExperimentRun(Experiment& experiment, Recording& recording,
     : experiment_(experiment),
       options_(experiment.options()),
       recording_(recording),
-      strategy_(*strategy),
+      collective_(strategy->collective()),
       guard_(*guard) {
   for (const auto& [name, child] : options_.callbacks) {
     if (child.is_set()) parts_.callbacks.push_back(config::build(child, "callbacks." + name));
@@ -112,7 +114,7 @@ ExperimentRun::ExperimentRun(Experiment& experiment, Recording& recording,
   labels_ = labels.get();
   own_callbacks_.push_back(std::move(labels));
   parts_.strategy = std::move(strategy);
-  tensor::set_up_compute(threads_of(options_), determinism(options_.trainer.deterministic));
+  tensor::set_up_compute(threads_of(options_), options_.trainer.deterministic);
   fmt::print("{}\n", tensor::describe_compute());
   tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
   task_ = experiment_.task();
@@ -137,7 +139,7 @@ data::LoaderOptions ExperimentRun::loading(train::Stage stage) const {
   data::LoaderOptions loading;
   loading.shuffle = train && options_.trainer.overfit_batches.is_zero();
   loading.seed = static_cast<std::uint64_t>(options_.seed);
-  loading.shard = {strategy_.rank(), strategy_.world_size()};
+  loading.shard = {collective_.rank(), collective_.world_size()};
   loading.even_shards = train;
   experiment_.load(loading, stage);
   return loading;
@@ -149,7 +151,7 @@ const data::Dataset& ExperimentRun::rows(const std::string& split) {
   rows = experiment_.rows(split);
   const auto* source = dynamic_cast<const data::Embeddable*>(rows.get());
   if (source == nullptr || source->frozen_inputs().empty()) return *rows;
-  if (!embedder_) embedder_.emplace(options_.embeddings, strategy_);
+  if (!embedder_) embedder_.emplace(options_.embeddings, collective_);
   rows = embedder_->embed(std::move(rows), split);
   return *rows;
 }
@@ -161,14 +163,14 @@ void ExperimentRun::load_weights(const fs::path& path) {
 
 void ExperimentRun::fit(const std::string& train, const std::string& val, const fs::path& resume,
                         Validation validation) {
-  stop_if_asked(strategy_);
+  stop_if_asked(collective_);
   const data::Dataset& train_rows = rows(train);
   const data::Dataset& val_rows = rows(val);
   require_labels(train_rows, train);
   require_labels(val_rows, val);
   refuse_one_class(train_rows);
   task_->setup(train_rows);
-  guard_.observe(train_rows, val_rows, experiment_.dataset(), strategy_);
+  guard_.observe(train_rows, val_rows, experiment_.dataset(), collective_);
   data::Loader train_loader(train_rows, loading(train::Stage::kTrain));
   data::Loader val_loader(val_rows, loading(train::Stage::kValidate));
   train::Trainer& trainer = make_trainer(train_loader.batches());

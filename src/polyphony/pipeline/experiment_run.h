@@ -94,7 +94,7 @@ class ExperimentRun {
   /// Logits in dataset order: float [rows, classes].
   at::Tensor predict(const std::string& split);
   /// Labels of the rows that were predicted last, as RowLabels gives them.
-  std::vector<std::int64_t> predicted_labels() { return labels_->gather(strategy_); }
+  std::vector<std::int64_t> predicted_labels() { return labels_->gather(collective_); }
 
   train::Task& task() { return *task_; }
   train::Trainer& trainer() { return trainer_ ? *trainer_ : make_trainer(1); }
@@ -107,7 +107,7 @@ class ExperimentRun {
   Experiment& experiment_;
   RunOptions& options_;
   Recording& recording_;
-  train::Strategy& strategy_;
+  dist::Collective& collective_;
   ResumeGuard& guard_;                                           ///< the trainer's
   RowLabels* labels_ = nullptr;                                  ///< the trainer's
   train::TrainerParts parts_;                                    ///< until the trainer takes them

@@ -2,12 +2,6 @@
 
 namespace polyphony::pipeline {
 
-tensor::Determinism determinism(const train::Deterministic& option) {
-  using On = train::Deterministic::Mode;
-  if (option.mode == On::kWarn) return tensor::Determinism::kWarn;
-  return option.mode == On::kOn ? tensor::Determinism::kOn : tensor::Determinism::kOff;
-}
-
 void RunOptions::describe(config::Fields& f) {
   f("num_threads", num_threads, "threads of LibTorch's kernels; 0: measured at start");
   f.check("num_threads", num_threads >= 0, "at least 0");

@@ -19,9 +19,6 @@
 
 namespace polyphony::pipeline {
 
-/// What a trainer's option means to LibTorch.
-tensor::Determinism determinism(const train::Deterministic& option);
-
 /// What every verb that trains reads of a configuration.
 struct RunOptions {
   std::string run_name;

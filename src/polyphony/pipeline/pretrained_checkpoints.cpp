@@ -97,7 +97,7 @@ PretrainedCheckpoints::PretrainedCheckpoints(const train::TrainingArguments& arg
 void PretrainedCheckpoints::setup(train::Trainer& trainer) {
   if (trainer.is_global_zero()) remove_unfinished(arguments_.options().output_dir);
   files_.set_directory(
-      trainer.strategy().broadcast(absolute_directory(arguments_.options().output_dir).string()));
+      trainer.collective().broadcast(absolute_directory(arguments_.options().output_dir).string()));
 }
 
 void PretrainedCheckpoints::unlock() {
@@ -119,7 +119,7 @@ void PretrainedCheckpoints::lock(train::Trainer& trainer) {
       refusal = error.what();
     }
   }
-  refusal = trainer.strategy().broadcast(refusal);
+  refusal = trainer.collective().broadcast(refusal);
   if (!refusal.empty()) throw IoError(refusal);  // with its remedy
   locked_ = true;
 }
@@ -130,7 +130,7 @@ void PretrainedCheckpoints::on_load_checkpoint(train::Trainer& trainer, const te
   const fs::path file = fs::canonical(trainer.resumed_from(), error);
   resumed_folder_ = file.parent_path().parent_path();
   const bool mine = resumed_folder_ == files_.directory();
-  in_place_ = !trainer.strategy().broadcast(mine ? "in place" : "").empty();
+  in_place_ = trainer.collective().rank_zero_says(mine);
   // It does not list itself.
   if (in_place_ && trainer.is_global_zero()) files_.add(file, file_fingerprint(file));
 }
@@ -139,7 +139,7 @@ void PretrainedCheckpoints::on_fit_start(train::Trainer& trainer) {
   lock(trainer);
   if (saved_.best.empty()) return;
   const bool gone = trainer.is_global_zero() && !fs::exists(saved_.best);
-  if (trainer.strategy().broadcast(gone ? "gone" : "").empty()) return;
+  if (!trainer.collective().rank_zero_says(gone)) return;
   if (trainer.is_global_zero()) {
     fmt::print(stderr, "warning: {}: the best checkpoint is gone: the next one is the best\n",
                saved_.best);
@@ -254,6 +254,7 @@ void PretrainedCheckpoints::save(train::Trainer& trainer, Judged judged) {
     saved_ = before;
     throw;
   }
+  trainer.announce_checkpoint(fs::path(saved_.folders.back()) / "trainer.ckpt");
   rotate(trainer);
 }
 
@@ -293,17 +294,14 @@ void PretrainedCheckpoints::write(train::Trainer& trainer, const fs::path& folde
     write_file(unfinished / "trainer_state.json", trainer_state(trainer));
     list_files(files_, folder, unfinished);  // part of what is saved
   }
-  trainer.strategy().barrier("checkpoint folder");
+  trainer.collective().barrier();
   const Fingerprint written =
       trainer.write_checkpoint(unfinished / "trainer.ckpt", train::Contents::kEverything);
-  trainer.strategy().barrier("checkpoint written");
+  trainer.collective().barrier();
   if (!trainer.is_global_zero()) return;
   if (!mine) put_aside(folder);
   put_in_place(unfinished, folder);
   files_.add(folder / "trainer.ckpt", written);
-  for (const auto& logger : trainer.loggers()) {
-    logger->after_save_checkpoint(folder / "trainer.ckpt");
-  }
 }
 
 /// The newest and the best are spared, as in Transformers: a limit of 1 keeps both.

@@ -17,6 +17,8 @@
 
 extern char** environ;
 
+#include <polyphony/train/make_strategy.h>
+
 namespace polyphony::pipeline {
 namespace {
 
@@ -82,10 +84,10 @@ void in_processes(const Request& request, const train::TrainerOptions& trainer, 
                   const RankWork& work) {
   const auto run_rank = [&] {
     std::unique_ptr<train::Strategy> strategy = train::make_strategy(trainer);
-    stoppable(strategy->rank(), [&] {
+    stoppable(strategy->collective().rank(), [&] {
       Request mine = request;
       // Under a launcher of others rank 0 alone has made a directory.
-      mine.output_dir = strategy->broadcast(request.output_dir.string());
+      mine.output_dir = strategy->collective().broadcast(request.output_dir.string());
       if (mine.output_dir != request.output_dir) {
         mine.config.hydra.find("runtime")->set("output_dir", mine.output_dir.string());
       }
@@ -99,8 +101,8 @@ void in_processes(const Request& request, const train::TrainerOptions& trainer, 
   }
 }
 
-void stop_if_asked(train::Strategy& strategy) {
-  const int number = strategy.agreed_signal(StopSignals::requested());
+void stop_if_asked(dist::Collective& collective) {
+  const int number = collective.agreed_signal(StopSignals::requested());
   if (number != 0) throw Interrupted::unsaved(number);
 }
 

@@ -22,6 +22,6 @@ void in_processes(const Request& request, const train::TrainerOptions& trainer, 
 
 /// Before training: what precedes may have taken long, such as a download. Every process calls it.
 /// @throws Interrupted if one of them was asked to stop; there is nothing to save yet
-void stop_if_asked(train::Strategy& strategy);
+void stop_if_asked(dist::Collective& collective);
 
 }  // namespace polyphony::pipeline

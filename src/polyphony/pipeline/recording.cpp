@@ -57,12 +57,12 @@ Recording::Recording(const Request& request, const config::Node& config, RunLabe
 }
 
 Recording::Recording(const Request& request, const config::Node& config, RunLabel label,
-                     const train::Strategy& strategy)
+                     const dist::Collective& collective)
     : directory_(job::RunDirectory::resume(request.output_dir)), label_(std::move(label)) {
-  if (strategy.is_global_zero()) {
+  if (collective.is_global_zero()) {
     begin(request, config);
   } else {
-    dist::log_to_file(strategy.rank(), directory_.path());
+    dist::log_to_file(collective.rank(), directory_.path());
   }
 }
 

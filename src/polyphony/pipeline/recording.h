@@ -9,13 +9,13 @@
 #include <vector>
 
 #include <polyphony/config/bind/fields.h>
+#include <polyphony/dist/collective.h>
 #include <polyphony/job/run_directory.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/record/console.h>
 #include <polyphony/record/recorder.h>
 #include <polyphony/record/store_log.h>
 #include <polyphony/train/logger.h>
-#include <polyphony/train/strategy.h>
 
 namespace polyphony::pipeline {
 
@@ -57,7 +57,7 @@ class Recording {
   /// @throws IoError where the directory cannot be written, ConfigError for a logger's options
   Recording(const Request& request, const config::Node& config, RunLabel label);
   Recording(const Request& request, const config::Node& config, RunLabel label,
-            const train::Strategy& strategy);
+            const dist::Collective& collective);
   ~Recording();
 
   /// Runs the work and records how it ended: finished, interrupted, or failed with the error, which

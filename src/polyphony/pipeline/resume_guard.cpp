@@ -155,10 +155,10 @@ void ResumeGuard::check_allowed_names(const Leaves& more) const {
 }
 
 void ResumeGuard::observe(const data::Dataset& train, const data::Dataset& val,
-                          const config::Node& dataset, train::Strategy& strategy) {
+                          const config::Node& dataset, dist::Collective& collective) {
   facts_.classes = train.classes();
   std::string digests;
-  if (strategy.is_global_zero()) {
+  if (collective.is_global_zero()) {
     const std::vector<fs::path> folders = folders_of(dataset);
     for (const auto& [split, rows] : {std::pair{"train", &train}, {"val", &val}}) {
       for (const auto& [key, digest] : data_digests(*rows, folders)) {
@@ -166,7 +166,7 @@ void ResumeGuard::observe(const data::Dataset& train, const data::Dataset& val,
       }
     }
   }
-  digests = strategy.broadcast(std::move(digests));
+  digests = collective.broadcast(std::move(digests));
   facts_.data.clear();
   for (std::size_t at = 0; at < digests.size();) {
     const std::size_t middle = digests.find('\n', at);

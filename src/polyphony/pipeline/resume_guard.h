@@ -10,10 +10,10 @@
 
 #include <polyphony/config/bind/fields.h>
 #include <polyphony/data/dataset.h>
+#include <polyphony/dist/collective.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/pipeline/resume_rules.h>
 #include <polyphony/train/callback.h>
-#include <polyphony/train/strategy.h>
 
 namespace polyphony::pipeline {
 
@@ -39,7 +39,7 @@ class ResumeGuard : public train::Callback {
   /// What the fit is trained and validated with. Every process calls it. @param dataset  the
   /// section of the configuration that they are built from
   void observe(const data::Dataset& train, const data::Dataset& val, const config::Node& dataset,
-               train::Strategy& strategy);
+               dist::Collective& collective);
 
   /// Refuses changed options as on_load_checkpoint does, before anything is begun; what needs data
   /// and model is left to that. @throws ConfigError

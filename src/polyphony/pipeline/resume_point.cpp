@@ -255,23 +255,23 @@ constexpr char kRefused = '!';
 
 /// Until every process has what was said: one that ends at once would take it from the others, who
 /// may be gone in turn.
-void await_heard(train::Strategy& strategy) {
+void await_heard(dist::Collective& collective) {
   try {
-    strategy.barrier("resume refused");
+    collective.barrier();
   } catch (const Error&) {
     return;
   }
 }
 
 /// Tells the other processes why rank 0 does not go on. They may be gone before it knows.
-void tell(train::Strategy& strategy, const Error& error) {
+void tell(dist::Collective& collective, const Error& error) {
   try {
-    strategy.broadcast(
+    collective.broadcast(
         fmt::format("{}{} {}", kRefused, static_cast<int>(error.exit_code()), error.what()));
   } catch (const Error&) {
     return;
   }
-  await_heard(strategy);
+  await_heard(collective);
 }
 
 }  // namespace
@@ -292,11 +292,11 @@ void refuse_before_launch(const Request& request, const config::Node& config,
 
 std::optional<ResumePoint> resume_point(const Request& request, const config::Node& config,
                                         const train::TrainerOptions& trainer, ResumeGuard& guard,
-                                        train::Strategy& strategy) {
+                                        dist::Collective& collective) {
   if (!request.continuation.wanted) return std::nullopt;
   std::string said;
   std::string warnings;
-  if (strategy.is_global_zero()) {
+  if (collective.is_global_zero()) {
     try {
       const Reached reached = decide(request, config, trainer, guard, warnings);
       fmt::print(stderr, "{}", std::exchange(warnings, ""));
@@ -308,15 +308,15 @@ std::optional<ResumePoint> resume_point(const Request& request, const config::No
                  request.output_dir.string(), reached.path.string(), reached.steps, reached.epochs);
       said = fmt::format("{} {}", reached.rows, reached.path.string());
     } catch (const Error& error) {
-      tell(strategy, error);
+      tell(collective, error);
       fmt::print(stderr, "{}", warnings);
       throw;
     }
   }
-  said = strategy.broadcast(std::move(said));
+  said = collective.broadcast(std::move(said));
   if (said.starts_with(kRefused)) {
-    await_heard(strategy);
-    dist::log_to_file(strategy.rank(), request.output_dir);  // rank 0 says it to the user
+    await_heard(collective);
+    dist::log_to_file(collective.rank(), request.output_dir);  // rank 0 says it to the user
     const std::size_t space = said.find(' ');
     throw Error(static_cast<ExitCode>(std::stoi(said.substr(1, space))), said.substr(space + 1));
   }

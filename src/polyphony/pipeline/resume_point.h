@@ -5,10 +5,10 @@
 #include <optional>
 
 #include <polyphony/config/yaml/node.h>
+#include <polyphony/dist/collective.h>
 #include <polyphony/dist/launch.h>
 #include <polyphony/pipeline/entry.h>
 #include <polyphony/pipeline/resume_guard.h>
-#include <polyphony/train/strategy.h>
 #include <polyphony/train/trainer_options.h>
 
 namespace polyphony::pipeline {
@@ -36,6 +36,6 @@ void refuse_before_launch(const Request& request, const config::Node& config,
 /// to train; ConfigError where the guard refuses its options: nothing of the run is touched then
 std::optional<ResumePoint> resume_point(const Request& request, const config::Node& config,
                                         const train::TrainerOptions& trainer, ResumeGuard& guard,
-                                        train::Strategy& strategy);
+                                        dist::Collective& collective);
 
 }  // namespace polyphony::pipeline

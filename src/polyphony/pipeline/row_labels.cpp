@@ -18,9 +18,9 @@ void RowLabels::on_predict_batch_end(train::Trainer&, const data::Batch& batch, 
   rows_.push_back(index);
 }
 
-std::vector<std::int64_t> RowLabels::gather(train::Strategy& strategy) const {
-  const at::Tensor all = labels_.empty() ? strategy.gather_rows({}, {})
-                                         : strategy.gather_rows(at::cat(labels_), at::cat(rows_));
+std::vector<std::int64_t> RowLabels::gather(dist::Collective& collective) const {
+  const at::Tensor all = labels_.empty() ? collective.gather_rows({}, {})
+                                         : collective.gather_rows(at::cat(labels_), at::cat(rows_));
   if (!all.defined()) return {};
   const at::Tensor whole = all.reshape({-1}).to(at::kLong).contiguous();
   const auto* begin = whole.data_ptr<std::int64_t>();

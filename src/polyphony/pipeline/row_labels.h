@@ -5,8 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <polyphony/dist/collective.h>
 #include <polyphony/train/callback.h>
-#include <polyphony/train/strategy.h>
 
 namespace polyphony::pipeline {
 
@@ -20,7 +20,7 @@ class RowLabels : public train::Callback {
 
   /// Labels of all processes' rows in dataset order, -1 where a row has none, or may have several;
   /// every process calls it.
-  std::vector<std::int64_t> gather(train::Strategy& strategy) const;
+  std::vector<std::int64_t> gather(dist::Collective& collective) const;
 
  private:
   std::vector<at::Tensor> labels_;

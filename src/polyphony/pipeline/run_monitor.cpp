@@ -62,7 +62,7 @@ void RunMonitor::on_train_start(train::Trainer&) {
 
 void RunMonitor::on_train_batch_start(train::Trainer& trainer, const data::Batch& batch,
                                       std::int64_t) {
-  rows_ += batch.at("index").size(0) * trainer.strategy().world_size();
+  rows_ += batch.at("index").size(0) * trainer.collective().world_size();
 }
 
 void RunMonitor::on_before_optimizer_step(train::Trainer& trainer, optim::Optimizer& optimizer) {

@@ -111,10 +111,10 @@ void ModuleTask::freeze(const std::vector<std::string>& parts) {
 }
 
 void ModuleTask::log_metrics(metrics::MetricCollection& metrics) {
-  train::Strategy& strategy = trainer()->strategy();
+  dist::Collective& processes = trainer()->collective();
   const metrics::Exchange over_processes = {
-      [&strategy](std::span<double> sums) { strategy.reduce(sums, train::ReduceFx::kSum); },
-      [&strategy](std::span<const double> mine) { return strategy.gather_numbers(mine); }};
+      [&processes](std::span<double> sums) { processes.reduce(sums, dist::Reduction::kSum); },
+      [&processes](std::span<const double> mine) { return processes.gather_numbers(mine); }};
   log_dict(metrics::scalars(metrics.compute(metrics.synced(over_processes))));
   metrics.reset();
 }

@@ -10,8 +10,7 @@ namespace polyphony::tensor {
 /// A pandas DataFrame of strings and integers. Its index is left out.
 struct PandasFrame {
   std::vector<std::string> columns;
-  /// Rows of cells, as long as `columns`; integers in decimal, nullopt where pandas has None or
-  /// NaN.
+  /// Rows of cells, as long as `columns`; integers in decimal, nullopt for None and NaN.
   std::vector<std::vector<std::optional<std::string>>> rows;
 };
 

@@ -56,6 +56,20 @@ Threads current_threads() {
   return threads;
 }
 
+bool read(const config::Node& node, Determinism& value) {
+  if (node.kind() == config::Node::Kind::kBool) {
+    value = node.as_bool() ? Determinism::kOn : Determinism::kOff;
+    return true;
+  }
+  value = Determinism::kWarn;
+  return node.is_string() && node.as_string() == "warn";
+}
+
+std::string show(Determinism value) {
+  static constexpr const char* kNames[] = {"false", "true", "warn"};
+  return kNames[static_cast<int>(value)];
+}
+
 void set_up_compute(int threads, Determinism determinism) {
   static const int most = at::get_num_threads();  // before anybody lowers it
   measured = threads == 0;

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <polyphony/config/bind/fields.h>
 #include <polyphony/tensor/threads.h>
 
 namespace polyphony::tensor {
@@ -17,9 +18,13 @@ std::uint64_t current_seed();
 at::Tensor generator_state();
 void set_generator_state(const at::Tensor& state);
 
+/// Whether irreproducible operations are refused, or warned of: true, false or warn.
 enum class Determinism { kOff, kOn, kWarn };
-/// Threads of LibTorch's kernels (0: those that `measure_threads` finds fastest) and whether to
-/// refuse irreproducible operations, or to warn of them.
+bool read(const config::Node& node, Determinism& value);
+std::string show(Determinism value);
+inline const char* type_name(const Determinism&) { return "bool or warn"; }
+
+/// @param threads  of LibTorch's kernels; 0: those that `measure_threads` finds fastest
 void set_up_compute(int threads, Determinism determinism);
 void set_threads(const Threads& threads);
 /// Those in force.

@@ -10,8 +10,7 @@
 
 namespace polyphony::tensor {
 
-/// Plain data as Python's checkpoints hold it: None, bool, int, float, str, list, tuple, dict,
-/// tensor.
+/// What Python's checkpoints hold: None, bool, int, float, str, list, tuple, dict, tensor.
 class Value {
  public:
   enum class Kind { kNone, kBool, kInt, kFloat, kString, kList, kTuple, kDict, kTensor };

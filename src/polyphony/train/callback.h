@@ -71,13 +71,13 @@ class Callback {
 
   /// Checkpoint callbacks run after all others, so that they save what those decided.
   virtual bool saves_checkpoints() const { return false; }
-  /// Where it was told to save; empty where that is left to the trainer.
+  /// Where it was told to save; empty if that is left to the trainer.
   virtual std::filesystem::path checkpoint_directory() const { return {}; }
-  /// Key in the checkpoint's `callbacks`; "" where there is nothing to keep.
+  /// Key in the checkpoint's `callbacks`; "" if there is nothing to keep.
   virtual std::string state_key() const { return ""; }
   virtual tensor::Value state_dict() const { return {}; }
   virtual void load_state_dict(const tensor::Value&) {}
-  /// Changes whenever state_dict does, where that is known: spares asking for it after every step.
+  /// Changes whenever state_dict does, if that is known: spares asking for it after every step.
   virtual std::optional<std::uint64_t> state_revision() const { return std::nullopt; }
   /// What is saved of it after an error. @param before  its state_dict after the last completed
   /// step, from which its hooks are called again

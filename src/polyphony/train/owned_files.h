@@ -22,9 +22,9 @@ class OwnedFiles {
 
   /// A file that was just written.
   void add(const std::filesystem::path& file, const Fingerprint& written);
-  /// What was written there, where that is known.
+  /// What was written there, if that is known.
   std::optional<Fingerprint> written(const std::filesystem::path& file) const;
-  /// Why the file may be neither deleted nor replaced; "" where it may, or where there is none.
+  /// Why the file may be neither deleted nor replaced; "" if it may, or if there is none.
   std::string objection(const std::filesystem::path& file) const;
   /// Deletes a file, or says in a line why it is left.
   void remove(const std::filesystem::path& file);
@@ -39,7 +39,7 @@ class OwnedFiles {
   void load_state(const tensor::Value& state);
 
  private:
-  /// What the system says of a file: where it is the same, the bytes need not be read again.
+  /// What the system says of a file: if it is the same, the bytes need not be read again.
   struct Stamp {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;

@@ -1,11 +1,34 @@
 #include <polyphony/train/precision.h>
 
 #include <ATen/autocast_mode.h>
+#include <fmt/format.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/tensor/autocast.h>
 
 namespace polyphony::train {
+
+using config::Node;
+
+bool read(const Node& node, Precision& precision) {
+  const std::string text =
+      node.kind() == Node::Kind::kInt ? fmt::format("{}", node.as_int()) : node.as_string();
+  if (text == "32" || text == "32-true") {
+    precision = Precision::k32;
+  } else if (text == "bf16" || text == "bf16-mixed") {
+    precision = Precision::kBf16;
+  } else if (text == "16" || text == "16-mixed") {
+    precision = Precision::k16;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::string show(Precision precision) {
+  static constexpr const char* kNames[] = {"32", "bf16", "16"};
+  return kNames[static_cast<int>(precision)];
+}
 
 Autocast::Autocast(Precision precision) : on_(precision != Precision::k32) {
   if (!on_) return;

@@ -1,8 +1,16 @@
 #pragma once
 
-#include <polyphony/train/limit.h>
+#include <string>
+
+#include <polyphony/config/bind/fields.h>
 
 namespace polyphony::train {
+
+/// 32, bf16 or 16, as number or text, or Lightning 2's names.
+enum class Precision { k32, kBf16, k16 };
+bool read(const config::Node& node, Precision& precision);
+std::string show(Precision precision);
+inline const char* type_name(const Precision&) { return "32|bf16|16"; }
 
 /// While it lives, operators compute in the lower precision where it is safe (torch.autocast).
 class Autocast {
@@ -16,7 +24,7 @@ class Autocast {
   bool on_;
 };
 
-/// @throws ConfigError where the device has no such precision
+/// @throws ConfigError if the device has no such precision
 void check_precision(Precision precision);
 
 }  // namespace polyphony::train

@@ -7,12 +7,38 @@ namespace {
 
 using tensor::Value;
 
+/// How far something has come, as Lightning counts it: made ready, started, processed, completed.
+struct Count {
+  std::int64_t ready = 0;
+  std::int64_t started = 0;
+  std::int64_t processed = 0;
+  std::int64_t completed = 0;
+
+  static Count all(std::int64_t n) { return {n, n, n, n}; }
+};
+
+/// Over the whole run and since the last reset (an epoch).
+struct Progress {
+  Count total;
+  Count current;
+};
+
+/// The counters that a kind of progress keeps in a checkpoint.
+enum class Counters { kReadyCompleted, kStarted, kProcessed };
+
 Value value_of(const Count& count, Counters counters) {
   Value value = Value::dict();
   value.set("ready", Value(count.ready));
   value.set("completed", Value(count.completed));
   if (counters != Counters::kReadyCompleted) value.set("started", Value(count.started));
   if (counters == Counters::kProcessed) value.set("processed", Value(count.processed));
+  return value;
+}
+
+Value value_of(const Progress& progress, Counters counters) {
+  Value value = Value::dict();
+  value.set("total", value_of(progress.total, counters));
+  value.set("current", value_of(progress.current, counters));
   return value;
 }
 
@@ -47,13 +73,6 @@ void take_all(Value& into, const Value& from) {
 }
 
 }  // namespace
-
-Value value_of(const Progress& progress, Counters counters) {
-  Value value = Value::dict();
-  value.set("total", value_of(progress.total, counters));
-  value.set("current", value_of(progress.current, counters));
-  return value;
-}
 
 Value loops_of(const FitProgress& p, std::int64_t val_batches) {
   const bool in_batch = p.point == Point::kBatchEnd || p.point == Point::kStepDone;

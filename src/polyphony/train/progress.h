@@ -7,27 +7,6 @@
 
 namespace polyphony::train {
 
-/// How far something has come, as Lightning counts it: made ready, started, processed, completed.
-struct Count {
-  std::int64_t ready = 0;
-  std::int64_t started = 0;
-  std::int64_t processed = 0;
-  std::int64_t completed = 0;
-
-  static Count all(std::int64_t n) { return {n, n, n, n}; }
-};
-
-/// Over the whole run and since the last reset (an epoch).
-struct Progress {
-  Count total;
-  Count current;
-};
-
-/// The counters that a kind of progress keeps in a checkpoint.
-enum class Counters { kReadyCompleted, kStarted, kProcessed };
-
-tensor::Value value_of(const Progress& progress, Counters counters);
-
 /// Where a fit is inside one epoch, at what a checkpoint can be taken and taken up again.
 enum class Point {
   kEpochStart,     ///< nothing of the epoch is done
@@ -53,7 +32,7 @@ struct FitProgress {
   Point point = Point::kEpochStart;
   std::int64_t callbacks_done = 0;  ///< of the hook that `point` names
   bool last_batch = false;
-  /// Whether a validation falls behind batch `batch`; nullopt where it is not known. Kept, for the
+  /// Whether a validation falls behind batch `batch`; nullopt if it is not known. Kept, for the
   /// processes that go on may count other batches than those that came here.
   std::optional<bool> check_due;
 };

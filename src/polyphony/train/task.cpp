@@ -1,7 +1,7 @@
 #include <polyphony/train/task.h>
 
 #include <polyphony/tensor/plain.h>
-#include <polyphony/train/trainer.h>
+#include <polyphony/train/loops/metric_log.h>
 
 namespace polyphony::train {
 
@@ -14,8 +14,13 @@ std::function<tensor::Value()> Task::metric_snapshot() const {
   return [state = tensor::copy_of(metric_state())] { return state; };
 }
 
+void Task::attach(Trainer* trainer, MetricLog* log) {
+  trainer_ = trainer;
+  log_ = log;
+}
+
 void Task::log(std::string_view name, double value, const LogOptions& options) {
-  if (trainer_ != nullptr) trainer_->log(name, value, options);
+  if (log_ != nullptr) log_->log(name, value, options);
 }
 
 void Task::log(std::string_view name, const at::Tensor& value, const LogOptions& options) {

@@ -9,11 +9,12 @@
 #include <polyphony/data/dataset.h>
 #include <polyphony/optim/schedule.h>
 #include <polyphony/tensor/value.h>
-#include <polyphony/train/results.h>
+#include <polyphony/train/log_options.h>
 #include <polyphony/train/stage.h>
 
 namespace polyphony::train {
 
+class MetricLog;
 class Trainer;
 
 /// What moves a task's parameters in a fit.
@@ -29,7 +30,7 @@ class Task {
   static constexpr const char* kKind = "Task";
   virtual ~Task() = default;
 
-  /// Sees the dataset before the first step. @throws DataError where they do not fit each other
+  /// Sees the dataset before the first step. @throws DataError if they do not fit each other
   virtual void setup(const data::Dataset& dataset) = 0;
   /// The configured optimizer and schedule, for `configure_optimizers`.
   void optimize_with(Optimization optimization) { optimization_ = std::move(optimization); }
@@ -43,8 +44,7 @@ class Task {
   /// @return logits, float [batch, classes]
   virtual at::Tensor predict_step(const data::Batch& batch, std::int64_t index) = 0;
 
-  // After all batches of an epoch, before the callbacks' epoch-end hooks: where epoch metrics are
-  // logged.
+  // After an epoch's batches, before the callbacks' epoch-end hooks: epoch metrics are logged here.
   virtual void training_epoch_end() {}
   virtual void validation_epoch_end() {}
   virtual void test_epoch_end() {}
@@ -73,8 +73,8 @@ class Task {
   virtual void load_metric_state(const tensor::Value&) {}
   /// metric_state as it is now, to be asked for later: taken after every step.
   virtual std::function<tensor::Value()> metric_snapshot() const;
-  /// Adds what another process has counted, where a run goes on in fewer processes.
-  /// @param other  its metric_state()  @return false where that is left out
+  /// Adds what another process has counted, if a run goes on in fewer processes.
+  /// @param other  its metric_state()  @return false if that is left out
   virtual bool merge_metric_state(const tensor::Value& other) {
     return other.kind() == tensor::Value::Kind::kNone;
   }
@@ -84,12 +84,13 @@ class Task {
 
   /// The trainer that runs this task; null outside a run.
   Trainer* trainer() const { return trainer_; }
-  void set_trainer(Trainer* trainer) { trainer_ = trainer; }
+  /// @param log  what its hooks log to
+  void attach(Trainer* trainer, MetricLog* log);
 
  protected:
   /// Logs a value of this hook, as LightningModule.log: in training steps each step's value by
   /// default, elsewhere the mean over the epoch weighted by batch sizes.
-  /// @throws std::logic_error where one hook logs one name with different options
+  /// @throws std::logic_error if one hook logs one name with different options
   void log(std::string_view name, double value, const LogOptions& options = {});
   void log(std::string_view name, const at::Tensor& value, const LogOptions& options = {});
   void log_dict(const MetricValues& values, const LogOptions& options = {});
@@ -97,6 +98,7 @@ class Task {
  private:
   Optimization optimization_;
   Trainer* trainer_ = nullptr;
+  MetricLog* log_ = nullptr;
 };
 
 }  // namespace polyphony::train

@@ -5,11 +5,15 @@
 #include <string>
 
 #include <polyphony/config/bind/fields.h>
+#include <polyphony/tensor/device.h>
+#include <polyphony/tensor/seed.h>
+#include <polyphony/train/devices.h>
+#include <polyphony/train/duration.h>
 #include <polyphony/train/limit.h>
+#include <polyphony/train/precision.h>
 
 namespace polyphony::train {
 
-enum class Accelerator { kAuto, kCpu, kGpu };
 /// kDdpUnused: ddp, and some parameters may go without a gradient.
 enum class StrategyName { kAuto, kSingle, kDdp, kDdpUnused };
 enum class ClipAlgorithm { kNorm, kValue };
@@ -36,14 +40,14 @@ struct TrainerOptions {
   std::optional<double> gradient_clip_val;
   ClipAlgorithm gradient_clip_algorithm = ClipAlgorithm::kNorm;
   Precision precision = Precision::k32;
-  Deterministic deterministic;
+  tensor::Determinism deterministic = tensor::Determinism::kOn;
   bool benchmark = false;
   bool detect_anomaly = false;
   bool enable_checkpointing = true;
   bool enable_progress_bar = true;
   bool enable_model_summary = true;
   std::optional<std::string> default_root_dir;
-  Accelerator accelerator = Accelerator::kAuto;
+  tensor::Accelerator accelerator = tensor::Accelerator::kAuto;
   Devices devices;
   StrategyName strategy = StrategyName::kAuto;
   int num_nodes = 1;
@@ -61,12 +65,12 @@ TrainerOptions settled(TrainerOptions options, bool has_timer);
 }  // namespace polyphony::train
 
 template <>
-struct polyphony::config::EnumNames<polyphony::train::Accelerator> {
-  static constexpr std::pair<const char*, polyphony::train::Accelerator> kTable[] = {
-      {"auto", polyphony::train::Accelerator::kAuto},
-      {"cpu", polyphony::train::Accelerator::kCpu},
-      {"gpu", polyphony::train::Accelerator::kGpu},
-      {"cuda", polyphony::train::Accelerator::kGpu}};
+struct polyphony::config::EnumNames<polyphony::tensor::Accelerator> {
+  static constexpr std::pair<const char*, polyphony::tensor::Accelerator> kTable[] = {
+      {"auto", polyphony::tensor::Accelerator::kAuto},
+      {"cpu", polyphony::tensor::Accelerator::kCpu},
+      {"gpu", polyphony::tensor::Accelerator::kGpu},
+      {"cuda", polyphony::tensor::Accelerator::kGpu}};
 };
 template <>
 struct polyphony::config::EnumNames<polyphony::train::StrategyName> {

@@ -81,8 +81,7 @@ class TrainingArguments {
   /// The metric that the best model has the best value of, e.g. "eval_accuracy".
   std::string best_metric() const;
   bool greater_is_better() const;
-  /// The names that report_to comes to: of wandb, tensorboard and mlflow. Nothing where it is not
-  /// given.
+  /// What report_to names of wandb, tensorboard and mlflow; nothing if it is not given.
   std::vector<std::string> reporters() const;
 
   /// Optimizer steps of the whole training. @param batches  of an epoch, at least 1

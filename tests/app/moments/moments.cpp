@@ -63,7 +63,7 @@ class Moment : public train::Callback {
     if (hook != options_.hook || done_) return;
     done_ = true;
     const fs::path folder = options_.directory;
-    const std::string rank = std::to_string(trainer.strategy().rank());
+    const std::string rank = std::to_string(trainer.collective().rank());
     write_file(folder / ("reached-" + rank), std::to_string(getpid()));
     int heard = 0;
     while (!fs::exists(folder / "go")) {

@@ -71,8 +71,8 @@ models::MultiModalTransformer make_model() {
   return models::MultiModalTransformer(options);
 }
 
-NamedTensors parameters_of(const torch::nn::Module& model) {
-  NamedTensors parameters;
+tensor::NamedTensors parameters_of(const torch::nn::Module& model) {
+  tensor::NamedTensors parameters;
   for (const auto& entry : model.named_parameters()) {
     parameters.emplace_back(entry.key(), entry.value());
   }
@@ -111,7 +111,8 @@ double train_step(models::MultiModalTransformer& model, optim::Optimizer& optimi
     const at::Tensor loss = torch::nn::functional::cross_entropy(logits, batch.label);
     const double scale = 1.0 / static_cast<double>(parts);
     if (parallel != nullptr) {
-      parallel->backward(loss, scale, part + 1 == parts ? Sync::kNow : Sync::kLater);
+      parallel->backward(loss * scale,
+                         part + 1 == parts ? GradientSync::kNow : GradientSync::kLater);
     } else {
       (loss * scale).backward();
     }
@@ -138,7 +139,7 @@ void train(const Arguments& arguments) {
     DataParallelOptions options;
     options.bucket_cap_mb = 0.05;  // several pieces, so that passes overlap with exchanges
     parallel = std::make_unique<DistributedDataParallel>(*group, parameters_of(model),
-                                                         NamedTensors{}, options);
+                                                         tensor::NamedTensors{}, options);
   }
   optim::AdamW optimizer({});
   optimizer.attach(parameters_of(model));
@@ -201,7 +202,7 @@ void unused(const Arguments& arguments) {
   // Rank 1 alone leaves it out.
   for (int step = 0; step < 3; ++step) {
     const at::Tensor both = used.sum() * (group->rank() + 1);
-    parallel.backward(group->rank() == 1 ? both : both + 4 * idle.sum(), 1.0, Sync::kNow);
+    parallel.backward(group->rank() == 1 ? both : both + 4 * idle.sum(), GradientSync::kNow);
     require(used.grad()[0].item<float>() == 1.5F, "the mean of 1 and 2");
     require(idle.grad()[0].item<float>() == 2.0F, "the mean of 4 and nothing");
     used.mutable_grad().zero_();
@@ -229,7 +230,7 @@ void work(const std::filesystem::path& directory, void (*upset)(int rank)) {
     constexpr int kLongest = 6000;  // a minute: a test that went wrong leaves nothing behind
     constexpr int kUpset = 20;
     for (int step = 0; step < kLongest; ++step) {
-      parallel.backward(weight.sum(), 1.0, Sync::kNow);
+      parallel.backward(weight.sum(), GradientSync::kNow);
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       if (step == kUpset) upset(place.rank);
     }

@@ -1,4 +1,4 @@
-#include <polyphony/train/resume_rates.h>
+#include <polyphony/train/loops/resume_rates.h>
 
 #include <algorithm>
 
@@ -28,29 +28,29 @@ void take_first_rates(optim::Optimizer& optimizer, const std::vector<double>& co
 }
 
 /// How often the schedule has been moved.
-std::int64_t moves(const Trainer& trainer, const Value* state) {
-  const Value* last = state == nullptr ? nullptr : state->find("last_epoch");
+std::int64_t moves(const TrainerState& state, const Value* saved) {
+  const Value* last = saved == nullptr ? nullptr : saved->find("last_epoch");
   if (last != nullptr) return last->as_int();
-  const optim::ScheduleTiming& timing = trainer.schedule()->timing();
+  const optim::ScheduleTiming& timing = state.schedule()->timing();
   const bool steps = timing.interval == optim::Interval::kStep;
-  return (steps ? trainer.global_step() : trainer.current_epoch()) / timing.frequency;
+  return (steps ? state.progress.global_step : state.progress.epoch) / timing.frequency;
 }
 
 /// Puts the schedule at its beginning, for the planned steps.
-void attach(Trainer& trainer) {
-  for (optim::ParamGroup& group : trainer.optimizer().groups()) group.lr = group.initial_lr;
-  trainer.schedule()->attach(trainer.optimizer(), trainer.total_steps());
+void attach(TrainerState& state) {
+  for (optim::ParamGroup& group : state.optimizer().groups()) group.lr = group.initial_lr;
+  state.schedule()->attach(state.optimizer(), state.total_steps);
 }
 
 /// Begins the schedule anew and moves it as often as before.
-void replay(Trainer& trainer, const Value* state) {
-  optim::Schedule& schedule = *trainer.schedule();
-  std::int64_t count = moves(trainer, state);
-  const std::optional<std::int64_t> total = trainer.total_steps();
+void replay(TrainerState& state, const Value* saved) {
+  optim::Schedule& schedule = *state.schedule();
+  std::int64_t count = moves(state, saved);
+  const std::optional<std::int64_t> total = state.total_steps;
   if (total && schedule.timing().interval == optim::Interval::kStep) {
     count = std::min(count, *total);  // of a fit that is over
   }
-  attach(trainer);
+  attach(state);
   for (std::int64_t i = 0; i < count; ++i) schedule.step();
 }
 
@@ -60,38 +60,39 @@ std::string steps(std::optional<std::int64_t> count) {
 
 }  // namespace
 
-std::vector<std::string> restore_rates(Trainer& trainer, const Value& state, const Value* schedule,
+std::vector<std::string> restore_rates(TrainerState& state, const Value& saved,
+                                       const Value* schedule,
                                        std::optional<std::int64_t> steps_before) {
-  optim::Optimizer& optimizer = trainer.optimizer();
-  const Trainer::ResumeChoice choice = trainer.resume_choice();
+  optim::Optimizer& optimizer = state.optimizer();
+  const ResumeChoice choice = state.resume_choice;
   const std::vector<double> configured = first_rates(optimizer);
   // It was attached before the checkpoint said how many steps there are.
-  const bool planned = trainer.total_steps() == trainer.estimated_stepping_batches();
-  if (!planned && trainer.schedule() != nullptr && trainer.configured_schedule()) attach(trainer);
-  optimizer.load_state_dict(state);
+  const bool planned = state.total_steps == state.trainer.estimated_stepping_batches();
+  if (!planned && state.schedule() != nullptr && state.has_configured_schedule()) attach(state);
+  optimizer.load_state_dict(saved);
   const double before = rate_of(optimizer);
   if (choice.rates) take_first_rates(optimizer, configured);
-  const bool other_steps = trainer.total_steps() != steps_before;
-  optim::Schedule* moved = trainer.schedule();
+  const bool other_steps = state.total_steps != steps_before;
+  optim::Schedule* moved = state.schedule();
   if (moved == nullptr) {
     if (choice.schedule && schedule != nullptr) {  // there is none any more
       for (optim::ParamGroup& group : optimizer.groups()) group.lr = group.initial_lr;
     }
     return {};
   }
-  const bool replays = moved->on_plateau() || !trainer.configured_schedule()
+  const bool replays = moved->on_plateau() || !state.has_configured_schedule()
                            ? false
                            : other_steps || choice.rates || choice.schedule;
   if (!replays) {
     if (schedule != nullptr && !choice.schedule) moved->load_state_dict(*schedule);
     return {};
   }
-  replay(trainer, schedule);
+  replay(state, schedule);
   if (!other_steps && rate_of(optimizer) == before) return {};
   return {
       fmt::format("{} steps in all instead of {}: from step {} on the schedule follows the new "
                   "curve, with a rate of {:.4g} instead of {:.4g}",
-                  steps(trainer.total_steps()), steps(steps_before), trainer.global_step(),
+                  steps(state.total_steps), steps(steps_before), state.progress.global_step,
                   rate_of(optimizer), before)};
 }
 

@@ -6,7 +6,7 @@
 
 namespace polyphony::train {
 
-class Trainer;
+struct TrainerState;
 
 /// What a batch is to its optimizer step.
 struct StepPart {
@@ -16,11 +16,11 @@ struct StepPart {
   bool steps_now = true;  ///< whether it completes the step
 };
 
-/// One training batch: forward, backward and, where its gradients complete a step, the optimizer;
+/// One training batch: forward, backward and, if its gradients complete a step, the optimizer;
 /// with the hooks in Lightning's order.
 /// @return the loss before it is weighed and divided by the batches of a step
-/// @throws DataError where the loss is not finite, naming step and rows
-double run_training_step(Trainer& trainer, const data::Batch& batch, std::int64_t index,
+/// @throws DataError if the loss is not finite, naming step and rows
+double run_training_step(TrainerState& state, const data::Batch& batch, std::int64_t index,
                          const StepPart& part);
 
 }  // namespace polyphony::train

@@ -1,4 +1,4 @@
-#include <polyphony/train/results.h>
+#include <polyphony/train/loops/results.h>
 
 #include <algorithm>
 #include <limits>
@@ -20,7 +20,8 @@ void Results::clear(Entry& entry) {
   entry.reduced = false;
 }
 
-Results::Entry& Results::entry(const char* hook, std::string_view name, const LogOptions& options) {
+Results::Entry& Results::entry(std::string_view hook, std::string_view name,
+                               const LogOptions& options) {
   for (Entry& entry : entries_) {
     if (entry.name != name || entry.hook != hook) continue;
     if (entry.options == options) return entry;
@@ -40,13 +41,10 @@ Results::Entry& Results::entry(const char* hook, std::string_view name, const Lo
   return made;
 }
 
-void Results::log(const char* hook, std::string_view name, double value, double newest,
-                  LogOptions options, double weight) {
-  const bool step_hook = std::string_view(hook) == "training_step";
-  if (!options.on_step) options.on_step = step_hook;
-  if (!options.on_epoch) options.on_epoch = !step_hook;
-  options.batch_size = 0;  // a weight, not an option: it changes with the batch
+void Results::add(std::string_view hook, std::string_view name, const LogOptions& options,
+                  const Logged& logged) {
   Entry& e = entry(hook, name, options);
+  const auto [value, newest, weight] = logged;
   if (weight == 0) return;
   e.fresh = false;
   e.last = newest;
@@ -84,52 +82,42 @@ void Results::visit(bool on_step, const std::function<void(const View&)>& visito
   }
 }
 
-/// A line for each value that is to be reduced: its options, hook and name.
-std::string Results::values_to_reduce() const {
-  std::string lines;
-  for (const Entry& entry : entries_) {
-    const LogOptions& o = entry.options;
-    if (entry.fresh || entry.reduced || !*o.on_epoch || !o.sync_dist || o.rank_zero_only) continue;
-    lines += fmt::format("{:d}{:d}{:d}{:d} {} {}\n", *o.on_step, o.prog_bar, o.logger,
-                         static_cast<int>(o.reduce_fx), entry.hook, entry.name);
-  }
-  return lines;
-}
+namespace {
 
-Results::Entry& Results::entry_to_reduce(std::string_view line) {
+LogOptions options_of(const Value& item) {
   LogOptions options;
-  options.on_step = line[0] == '1';
-  options.on_epoch = true;
-  options.prog_bar = line[1] == '1';
-  options.logger = line[2] == '1';
-  options.sync_dist = true;
-  options.reduce_fx = static_cast<ReduceFx>(line[3] - '0');
-  constexpr std::size_t kHook = 5;
-  const std::size_t space = line.find(' ', kHook);
-  const std::string hook(line.substr(kHook, space - kHook));
-  Entry& made = entry(hook.c_str(), line.substr(space + 1), options);
-  made.fresh = false;
-  return made;
+  options.on_step = item.at("on_step").as_bool();
+  options.on_epoch = item.at("on_epoch").as_bool();
+  options.prog_bar = item.at("prog_bar").as_bool();
+  options.logger = item.at("logger").as_bool();
+  options.sync_dist = item.at("sync_dist").as_bool();
+  options.rank_zero_only = item.at("rank_zero_only").as_bool();
+  options.reduce_fx = static_cast<ReduceFx>(item.at("reduce_fx").as_int());
+  return options;
 }
 
-void Results::synchronize(const Reduce& reduce, const FromRankZero& broadcast) {
+}  // namespace
+
+void Results::synchronize(dist::Collective& collective) {
   if (synchronized_) return;
   synchronized_ = true;
-  // Rank 0 has rows where any process has.
-  const std::string lines = broadcast(values_to_reduce());
-  for (std::size_t begin = 0; begin < lines.size();) {
-    const std::size_t end = lines.find('\n', begin);
-    Entry& entry = entry_to_reduce(std::string_view(lines).substr(begin, end - begin));
-    begin = end + 1;
-    if (entry.options.reduce_fx == ReduceFx::kMean) {
-      double both[] = {entry.value, entry.weight};
-      reduce(both, ReduceFx::kSum);
-      entry.value = both[0];
-      entry.weight = both[1];
+  // Rank 0 has rows if any process has.
+  const Value states = collective.gather(state());
+  for (const Value& item : states.items().front().items()) {
+    const LogOptions o = options_of(item);
+    const bool open = !item.at("fresh").as_bool() && !item.at("reduced").as_bool();
+    if (!open || !*o.on_epoch || !o.sync_dist || o.rank_zero_only) continue;
+    Entry& e = entry(item.at("hook").as_string(), item.at("name").as_string(), o);
+    double both[] = {e.value, e.weight};
+    if (o.reduce_fx == ReduceFx::kMean) {
+      collective.reduce(both, ReduceFx::kSum);
     } else {
-      reduce({&entry.value, 1}, entry.options.reduce_fx);
+      collective.reduce({both, 1}, o.reduce_fx);
     }
-    entry.reduced = true;
+    e.value = both[0];
+    e.weight = both[1];
+    e.fresh = false;
+    e.reduced = true;
   }
 }
 
@@ -165,15 +153,7 @@ void Results::load_state(const Value& state) {
   entries_.clear();
   synchronized_ = false;
   for (const Value& item : state.items()) {
-    LogOptions options;
-    options.on_step = item.at("on_step").as_bool();
-    options.on_epoch = item.at("on_epoch").as_bool();
-    options.prog_bar = item.at("prog_bar").as_bool();
-    options.logger = item.at("logger").as_bool();
-    options.sync_dist = item.at("sync_dist").as_bool();
-    options.rank_zero_only = item.at("rank_zero_only").as_bool();
-    options.reduce_fx = static_cast<ReduceFx>(item.at("reduce_fx").as_int());
-    Entry& made = entry(item.at("hook").as_string().c_str(), item.at("name").as_string(), options);
+    Entry& made = entry(item.at("hook").as_string(), item.at("name").as_string(), options_of(item));
     made.last = item.at("last").as_float();
     made.value = item.at("value").as_float();
     made.weight = item.at("weight").as_float();
@@ -189,7 +169,7 @@ void Results::merge(const Value& other) {
   for (const Entry& from : theirs.entries_) {
     const LogOptions& o = from.options;
     if (from.fresh || from.reduced || o.rank_zero_only) continue;
-    Entry& to = entry(from.hook.c_str(), from.name, o);
+    Entry& to = entry(from.hook, from.name, o);
     if (to.reduced) continue;
     if (to.fresh) to.last = from.last;
     to.fresh = false;

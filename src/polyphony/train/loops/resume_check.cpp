@@ -1,4 +1,4 @@
-#include <polyphony/train/resume_check.h>
+#include <polyphony/train/loops/resume_check.h>
 
 #include <cstdint>
 #include <initializer_list>

@@ -1,4 +1,6 @@
-#include <polyphony/train/metric_log.h>
+#include <polyphony/train/loops/metric_log.h>
+
+#include <polyphony/train/loops/hooks.h>
 
 namespace polyphony::train {
 
@@ -22,9 +24,8 @@ MetricValues values_of(const Value& dict) {
 
 }  // namespace
 
-MetricLog::MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce,
-                     FromRankZero broadcast)
-    : loggers_(loggers), reduce_(std::move(reduce)), broadcast_(std::move(broadcast)) {
+MetricLog::MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, dist::Collective& collective)
+    : loggers_(loggers), collective_(collective), hook_(&kHooks.setup) {
   for (const Stage stage : {Stage::kTrain, Stage::kValidate, Stage::kTest, Stage::kPredict}) {
     results_.emplace_back(stage == Stage::kTrain);
   }
@@ -35,17 +36,17 @@ Stage MetricLog::enter(Stage stage) {
   return stage;
 }
 
-void MetricLog::log(const char* hook, std::string_view name, double value,
-                    const LogOptions& options) {
+void MetricLog::log(std::string_view name, double value, LogOptions options) {
   double weight = options.batch_size > 0 ? static_cast<double>(options.batch_size) : rows_;
   if (rows_ == 0) weight = 0;  // a batch that only keeps step with other processes'
-  // Training steps come to every process; other batches need not, so their values stay apart.
-  const bool steps = options.on_step.value_or(std::string_view(hook) == "training_step");
+  options.batch_size = 0;      // a weight, not an option: it changes with the batch
+  if (!options.on_step) options.on_step = hook_->logs_steps;
+  if (!options.on_epoch) options.on_epoch = !hook_->logs_steps;
   double newest = value;
-  if (steps && stage_ == Stage::kTrain && options.sync_dist && !options.rank_zero_only) {
-    reduce_(std::span(&newest, 1), options.reduce_fx);
-  }
-  results().log(hook, name, value, newest, options, weight);
+  // Training steps come to every process; other batches need not, so their values stay apart.
+  const bool shared = options.sync_dist && !options.rank_zero_only && stage_ == Stage::kTrain;
+  if (*options.on_step && shared) collective_.reduce({&newest, 1}, options.reduce_fx);
+  results().add(hook_->name, name, options, {value, newest, weight});
 }
 
 void MetricLog::on_batch_start(double rows) {
@@ -59,7 +60,7 @@ void MetricLog::epoch_end_reached() {
 }
 
 void MetricLog::take_newest() {
-  if (epoch_ended_) results().synchronize(reduce_, broadcast_);
+  if (epoch_ended_) results().synchronize(collective_);
   results().visit(!epoch_ended_, [this](const Results::View& view) {
     if (view.logger) set_value(logged_, view.forked, view.value);
     if (view.callback) {
@@ -87,7 +88,7 @@ void MetricLog::reset_metrics() {
 }
 
 MetricValues MetricLog::flush(std::int64_t step, std::int64_t epoch) {
-  if (epoch_ended_) results().synchronize(reduce_, broadcast_);
+  if (epoch_ended_) results().synchronize(collective_);
   MetricValues row;
   results().visit(!epoch_ended_, [&row](const Results::View& view) {
     if (view.logger) set_value(row, view.forked, view.value);

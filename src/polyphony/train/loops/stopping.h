@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -10,26 +9,25 @@
 
 namespace polyphony::train {
 
-class Trainer;
-
 class BeforeEvaluation;
+struct TrainerState;
 
 /// Saves the running fit as interrupted.ckpt. Every process calls it.
 /// @param before  what an evaluation that was left is to leave no trace in; null: there was none
 /// @throws Interrupted by this signal
-[[noreturn]] void save_interrupted(Trainer& trainer, int signal_number,
+[[noreturn]] void save_interrupted(TrainerState& state, int signal_number,
                                    const BeforeEvaluation* before = nullptr);
 
 /// Before a batch of an evaluation. Every process of a run calls it.
-/// @throws Interrupted where one of them was asked to stop; nothing is saved
-void stop_evaluation_if_asked(Trainer& trainer);
+/// @throws Interrupted if one of them was asked to stop; nothing is saved
+void stop_evaluation_if_asked(TrainerState& state);
 
 /// What an evaluation inside a fit changes, as it was before: random stream, metrics, logged
 /// values, the callbacks' states. Weights and optimizer stay through one.
 class BeforeEvaluation {
  public:
-  /// @param trainer  borrowed
-  explicit BeforeEvaluation(Trainer& trainer);
+  /// @param state  borrowed
+  explicit BeforeEvaluation(TrainerState& state);
   /// The trainer as if the evaluation had not begun, but for its callbacks: those that have started
   /// cannot take a state up again.
   void restore() const;
@@ -37,23 +35,12 @@ class BeforeEvaluation {
   tensor::Value with_callbacks(const tensor::Value& checkpoint) const;
 
  private:
-  /// A value of its own: tensors are copied.
-  class Kept {
-   public:
-    explicit Kept(const tensor::Value& value);
-    tensor::Value value() const;
-
-   private:
-    std::vector<at::Tensor> storages_;
-    std::string pickled_;
-  };
-
-  Trainer& trainer_;
+  TrainerState& state_;
   Stage stage_;
   at::Tensor rng_;
-  Kept metrics_;
-  Kept log_;
-  std::vector<Kept> callbacks_;
+  tensor::Value task_;
+  tensor::Value logged_;
+  std::vector<tensor::Value> callbacks_;
 };
 
 }  // namespace polyphony::train

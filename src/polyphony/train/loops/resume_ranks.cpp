@@ -1,4 +1,4 @@
-#include <polyphony/train/resume_ranks.h>
+#include <polyphony/train/loops/resume_ranks.h>
 
 #include <algorithm>
 
@@ -15,18 +15,18 @@ namespace {
 using tensor::Value;
 
 /// Gradients of batches whose step is still to come.
-Value pending_gradients(Trainer& trainer) {
+Value pending_gradients(TrainerState& state) {
   Value gradients = Value::dict();
-  if (trainer.progress().batch % trainer.accumulate_grad_batches() == 0) return gradients;
-  for (const auto& [name, parameter] : trainer.task().parameters()) {
+  if (state.progress.batch % state.accumulate_grad_batches == 0) return gradients;
+  for (const auto& [name, parameter] : state.task->parameters()) {
     if (parameter.grad().defined()) gradients.set(name, Value(parameter.grad()));
   }
   return gradients;
 }
 
 /// Their mean over the processes that there were: from there each adds its own batches.
-void restore_gradients(Trainer& trainer, const std::vector<const Value*>& ranks) {
-  for (const auto& [name, parameter] : trainer.task().parameters()) {
+void restore_gradients(TrainerState& state, const std::vector<const Value*>& ranks) {
+  for (const auto& [name, parameter] : state.task->parameters()) {
     at::Tensor mean;
     for (const Value* rank : ranks) {
       const Value* saved = rank->at("gradients").find(name);
@@ -40,10 +40,10 @@ void restore_gradients(Trainer& trainer, const std::vector<const Value*>& ranks)
 }
 
 /// A rank's counts and those of the ranks that are no more.
-void restore_counts(Trainer& trainer, const std::vector<Value>& ranks, std::size_t rank,
+void restore_counts(TrainerState& state, const std::vector<Value>& ranks, std::size_t rank,
                     std::size_t world) {
-  Task& task = trainer.task();
-  MetricLog& log = trainer.metric_log();
+  Task& task = *state.task;
+  MetricLog& log = state.metrics;
   task.load_metric_state(ranks[rank].at("metrics"));
   log.load_state(ranks[rank].at("log"));
   bool whole = true;
@@ -61,25 +61,25 @@ void restore_counts(Trainer& trainer, const std::vector<Value>& ranks, std::size
 }
 
 /// Optimizer steps that are left of the running epoch.
-std::int64_t steps_left_of_epoch(const Trainer& trainer) {
-  const FitProgress& progress = trainer.progress();
-  const std::int64_t group = trainer.accumulate_grad_batches();
-  const std::int64_t batches = trainer.num_training_batches();
+std::int64_t steps_left_of_epoch(const TrainerState& state) {
+  const FitProgress& progress = state.progress;
+  const std::int64_t group = state.accumulate_grad_batches;
+  const std::int64_t batches = state.num_training_batches;
   if (progress.point == Point::kEpochStart || progress.batch >= batches) return 0;
   return (batches + group - 1) / group - progress.batch / group;
 }
 
-/// Steps of the whole fit, from those that are done; nullopt where nothing limits them.
-std::optional<std::int64_t> steps_from_here(const Trainer& trainer) {
-  const FitProgress& progress = trainer.progress();
-  const std::int64_t limit = trainer.options().max_steps;
-  const std::int64_t epochs = trainer.max_epochs();
+/// Steps of the whole fit, from those that are done; nullopt if nothing limits them.
+std::optional<std::int64_t> steps_from_here(const TrainerState& state) {
+  const FitProgress& progress = state.progress;
+  const std::int64_t limit = state.options.max_steps;
+  const std::int64_t epochs = state.trainer.max_epochs();
   if (epochs == -1) return limit == -1 ? std::nullopt : std::optional(limit);
-  const std::int64_t group = trainer.accumulate_grad_batches();
+  const std::int64_t group = state.accumulate_grad_batches;
   const std::int64_t begun = progress.epoch + (progress.point == Point::kEpochStart ? 0 : 1);
   const std::int64_t later = std::max<std::int64_t>(0, epochs - begun) *
-                             ((trainer.batches_of_whole_epochs() + group - 1) / group);
-  const std::int64_t all = progress.global_step + steps_left_of_epoch(trainer) + later;
+                             ((state.batches_of_whole_epochs + group - 1) / group);
+  const std::int64_t all = progress.global_step + steps_left_of_epoch(state) + later;
   return limit == -1 ? all : std::min(limit, all);
 }
 
@@ -98,42 +98,42 @@ std::string processes(std::int64_t count) {
 
 }  // namespace
 
-Value own_state(Trainer& trainer) {
-  Value state = Value::dict();
-  state.set("rng", Value(tensor::generator_state()));
-  state.set("metrics", trainer.task().metric_state());
-  state.set("log", trainer.metric_log().state());
-  state.set("gradients", pending_gradients(trainer));
-  return state;
+Value own_state(TrainerState& state) {
+  Value own = Value::dict();
+  own.set("rng", Value(tensor::generator_state()));
+  own.set("metrics", state.task->metric_state());
+  own.set("log", state.metrics.state());
+  own.set("gradients", pending_gradients(state));
+  return own;
 }
 
-at::Tensor restore_own_state(Trainer& trainer, const std::vector<Value>& ranks) {
-  const auto rank = static_cast<std::size_t>(trainer.strategy().rank());
-  const auto world = static_cast<std::size_t>(trainer.strategy().world_size());
+at::Tensor restore_own_state(TrainerState& state, const std::vector<Value>& ranks) {
+  const auto rank = static_cast<std::size_t>(state.collective().rank());
+  const auto world = static_cast<std::size_t>(state.collective().world_size());
   std::vector<const Value*> with_gradients;
   for (const Value& other : ranks) {
     const bool mine = ranks.size() != world || &other == &ranks[rank];
     if (mine && other.kind() != Value::Kind::kNone) with_gradients.push_back(&other);
   }
-  restore_gradients(trainer, with_gradients);
+  restore_gradients(state, with_gradients);
   if (rank < ranks.size() && ranks[rank].kind() != Value::Kind::kNone) {
-    restore_counts(trainer, ranks, rank, world);
+    restore_counts(state, ranks, rank, world);
     return ranks[rank].at("rng").as_tensor();
   }
   // A new process, or one that could not be asked when an error ended the run, has counted nothing,
   // and takes part in what all decide together.
-  trainer.metric_log().load_state(ranks[0].at("log"));
-  trainer.metric_log().forget_counts();
+  state.metrics.load_state(ranks[0].at("log"));
+  state.metrics.forget_counts();
   // The generator's seed is that of (seed, rank).
   tensor::seed_everything(
-      derive_seed(tensor::current_seed(), static_cast<std::uint64_t>(trainer.current_epoch()) + 1));
+      derive_seed(tensor::current_seed(), static_cast<std::uint64_t>(state.progress.epoch) + 1));
   return tensor::generator_state();
 }
 
-Dealing dealing_of(const Trainer& trainer) {
-  const data::EpochOrder& order = trainer.order_of_epochs();
-  return {order.world, order.batch_size, trainer.options().accumulate_grad_batches,
-          trainer.total_steps(), trainer.estimated_stepping_batches()};
+Dealing dealing_of(const TrainerState& state) {
+  const data::EpochOrder& order = state.order_of_epochs;
+  return {order.world, order.batch_size, state.options.accumulate_grad_batches, state.total_steps,
+          state.trainer.estimated_stepping_batches()};
 }
 
 Value value_of(const Dealing& dealing) {
@@ -180,12 +180,12 @@ data::EpochPlace place_at(const Value& value) {
   return place;
 }
 
-std::vector<std::string> resume_epoch(Trainer& trainer, const Dealing& before,
+std::vector<std::string> resume_epoch(TrainerState& state, const Dealing& before,
                                       const std::optional<data::EpochPlace>& place) {
   std::vector<std::string> lines;
-  data::Loader& loader = trainer.train_loader();
-  const FitProgress& progress = trainer.progress();
-  const Dealing now = dealing_of(trainer);
+  data::Loader& loader = *state.train_loader;
+  const FitProgress& progress = state.progress;
+  const Dealing now = dealing_of(state);
   if (now.world != before.world) {
     lines.push_back(fmt::format("{} instead of {}: {} rows a step instead of {}",
                                 processes(now.world), before.world,
@@ -195,7 +195,7 @@ std::vector<std::string> resume_epoch(Trainer& trainer, const Dealing& before,
   const bool in_order = place && place->dealt == 0 && place->order == loader.order();
   if (place && !in_order) {
     const std::int64_t left = loader.resume(progress.epoch, progress.batch, *place);
-    trainer.set_num_training_batches(progress.batch + left);
+    state.num_training_batches = progress.batch + left;
     if (left > 0 && (now.world != before.world || now.batch_size != before.batch_size)) {
       lines.push_back(
           fmt::format("the interrupted epoch keeps its order: the rows that are left of it are "
@@ -205,7 +205,7 @@ std::vector<std::string> resume_epoch(Trainer& trainer, const Dealing& before,
   }
   const bool as_before = now.world == before.world && now.batch_size == before.batch_size &&
                          now.accumulate == before.accumulate && now.alike == before.alike;
-  trainer.set_total_steps(as_before ? before.total_steps : steps_from_here(trainer));
+  state.total_steps = as_before ? before.total_steps : steps_from_here(state);
   return lines;
 }
 

@@ -7,14 +7,14 @@
 
 namespace polyphony::train {
 
-class Trainer;
+struct TrainerState;
 
-/// The epochs of a fit, each with its batches and validations. Where it stands is in the trainer's
+/// The epochs of a fit, each with its batches and validations. Where it stands is in the state's
 /// progress, and it starts from wherever that says.
 class FitLoop {
  public:
-  /// @param val  null where there is nothing to validate on
-  FitLoop(Trainer& trainer, data::Loader& train, data::Loader* val);
+  /// @param val  null if there is nothing to validate on
+  FitLoop(TrainerState& state, data::Loader& train, data::Loader* val);
   /// @param rng  state of the random generator to go on from; undefined: as it is
   void run(const at::Tensor& rng);
 
@@ -43,7 +43,7 @@ class FitLoop {
   void move_schedule(bool after_epoch, bool on_plateau);
   void stop_if_asked();
 
-  Trainer& trainer_;
+  TrainerState& state_;
   data::Loader& train_;
   data::Loader* val_;
   FitProgress& progress_;

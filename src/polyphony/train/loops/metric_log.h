@@ -6,26 +6,31 @@
 #include <vector>
 
 #include <polyphony/train/logger.h>
-#include <polyphony/train/results.h>
+#include <polyphony/train/loops/results.h>
 
 namespace polyphony::train {
+
+struct HookName;
 
 /// Gathers what hooks log and hands it on: to loggers, to callbacks that monitor it, to the
 /// progress bar. When each value goes where is Lightning's.
 class MetricLog {
  public:
-  /// @param loggers  borrowed; empty on ranks other than 0
-  MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, Reduce reduce, FromRankZero broadcast);
+  /// @param loggers  borrowed, as the other; empty on ranks other than 0
+  MetricLog(std::vector<std::unique_ptr<Logger>>& loggers, dist::Collective& collective);
 
   /// The loop whose hooks log from now on. @return the loop before
   Stage enter(Stage stage);
-  void log(const char* hook, std::string_view name, double value, const LogOptions& options);
+  /// The hook that logs from now on. @param hook  of the table: it is kept
+  void enter(const HookName& hook) { hook_ = &hook; }
+  /// Adds a value of the running hook.
+  void log(std::string_view name, double value, LogOptions options);
 
   void on_epoch_start() { epoch_ended_ = false; }
   /// @param rows  of the batch: the weight of its values
   void on_batch_start(double rows);
   void on_batch_end() { take_newest(); }
-  /// From here on the values are the epoch's. @param restored  they are reduced already
+  /// From here on the values are the epoch's.
   void epoch_end_reached();
   void on_epoch_end() { take_newest(); }
   /// Forgets what the loop logged.
@@ -69,10 +74,10 @@ class MetricLog {
   void take_newest();
 
   std::vector<std::unique_ptr<Logger>>& loggers_;
-  Reduce reduce_;
-  FromRankZero broadcast_;
+  dist::Collective& collective_;
   std::vector<Results> results_;  ///< a stage
   Stage stage_ = Stage::kTrain;
+  const HookName* hook_;
   bool epoch_ended_ = false;
   double rows_ = 1;
   std::int64_t written_ = 0;

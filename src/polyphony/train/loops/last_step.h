@@ -10,24 +10,23 @@
 #include <ATen/core/Tensor.h>
 
 #include <polyphony/tensor/generator_snapshot.h>
-#include <polyphony/train/metric_log.h>
+#include <polyphony/train/loops/metric_log.h>
 #include <polyphony/train/progress.h>
 
 namespace polyphony::train {
 
-class Trainer;
+struct TrainerState;
 
 /// A fit as it was after its last completed optimizer step, so that an error that comes later, in
 /// whatever place, loses nothing: everything small is kept aside after each step, and weights and
 /// the optimizer's means change in the next step only. What followed the step (schedule, hooks,
 /// validation) is done again by the fit that goes on from there.
 ///
-/// Of several processes rank 0 has one, and saves it without the others, which may be waiting for
-/// it.
+/// Of several processes rank 0 has one, and saves it alone: the others may be waiting for it.
 class LastStep {
  public:
-  /// Borrows the trainer, whose task and optimizer are set up.
-  explicit LastStep(Trainer& trainer);
+  /// Borrows the state of a fit whose task and optimizer are set up.
+  explicit LastStep(TrainerState& state);
 
   /// An optimizer step is done, and nothing behind it.
   void take();
@@ -35,7 +34,7 @@ class LastStep {
   void schedule_moved();
   /// The schedule is about to move behind the step's hooks.
   void keep_schedule();
-  /// Writes exception.ckpt, as a new file, and says how to go on from it; says why not where no
+  /// Writes exception.ckpt, as a new file, and says how to go on from it; says why not if no
   /// step was completed.
   void save();
 
@@ -44,7 +43,7 @@ class LastStep {
   double loss() const { return loss_; }
   bool should_stop() const { return should_stop_; }
   const tensor::Value& callback_state(std::size_t index) const { return callbacks_[index].state; }
-  /// The schedule's, where it has moved since.
+  /// The schedule's, if it has moved since.
   const std::optional<tensor::Value>& schedule_state() const { return schedule_; }
   /// What rank 0 alone knows: random generator, metrics, log.
   tensor::Value own_state() const;
@@ -64,12 +63,12 @@ class LastStep {
   void list_buffers();
   void take_callbacks();
   void take_buffers();
-  /// In the run's own directory, where that of the checkpoints takes nothing more.
+  /// In the run's own directory, if that of the checkpoints takes nothing more.
   std::filesystem::path write(const tensor::Value& checkpoint) const;
   /// Puts buffers and rates back.
   void rewind();
 
-  Trainer& trainer_;
+  TrainerState& state_;
   std::int64_t first_step_;  ///< of this fit
   bool taken_ = false;
   FitProgress progress_;
