@@ -74,7 +74,7 @@ void attention_all(benchmark::State& state) {
   const AttentionWeights weights = attention_weights();
   const Layout layout = pack({}, kBatch, kPositions);
   both_ways(state, [&] {
-    const AttentionOptions options = {kHeads, Sight::kAll, DropoutMask::draw(0.3)};
+    const AttentionOptions options = {kHeads, /*is_causal=*/false, DropoutMask::draw(0.3)};
     return attention(query, key, weights, {layout, layout}, options);
   });
 }
@@ -83,7 +83,7 @@ void attention_first(benchmark::State& state) {
   const AttentionWeights weights = attention_weights();
   const Layout layout = pack({}, kBatch, kPositions);
   both_ways(state, [&] {
-    const AttentionOptions options = {kHeads, Sight::kAll, DropoutMask::draw(0.3)};
+    const AttentionOptions options = {kHeads, /*is_causal=*/false, DropoutMask::draw(0.3)};
     return first_attention(query, key, weights, {first_positions(kBatch), layout}, options);
   });
 }

@@ -66,12 +66,12 @@ TEST_P(PackedLayer, IsThePlainOne) {
       real.defined() ? real.unsqueeze(2) : at::ones({1, 1, 1}, at::TensorOptions(at::kBool));
   const at::Tensor weights = at::randn(x.sizes()) * seen;
 
-  const at::Tensor exact = plain_->forward(exact_x, {nullptr, attention_bias(real), at::kFloat});
+  const at::Tensor exact = plain_->forward(exact_x, {nullptr, attention_bias(real)}, at::kFloat);
   (exact * weights).sum().backward();
   const Layout layout =
       pack(real.defined() ? real.logical_not() : at::Tensor(), kBatch, kPositions);
   const at::Tensor packed =
-      spread_rows(layer_->forward(gather_rows(x, layout), {layout, {}, at::kFloat}), layout);
+      spread_rows(layer_->forward(gather_rows(x, layout), {layout, {}}, at::kFloat), layout);
   (packed * weights).sum().backward();
 
   EXPECT_LT(relative(packed * seen, exact * seen), 1e-5);
@@ -87,8 +87,8 @@ TEST_P(PackedLayer, Bfloat16RoundsOnly) {
   const at::Tensor x = at::randn({kBatch, kPositions, kDims});
   const Layout layout = pack({}, kBatch, kPositions);
   const at::Tensor rows = gather_rows(x, layout);
-  const at::Tensor narrow = layer_->forward(rows, {layout, {}, at::kBFloat16});
-  EXPECT_LT(relative(narrow, layer_->forward(rows, {layout, {}, at::kFloat}).to(at::kDouble)),
+  const at::Tensor narrow = layer_->forward(rows, {layout, {}}, at::kBFloat16);
+  EXPECT_LT(relative(narrow, layer_->forward(rows, {layout, {}}, at::kFloat).to(at::kDouble)),
             3e-2);
 }
 

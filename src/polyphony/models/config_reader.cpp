@@ -45,7 +45,7 @@ const Json* ConfigReader::find(const char* key) const {
   return found == json_.end() || found->is_null() ? nullptr : &*found;
 }
 
-/// Null pointer where the key is absent. @throws DataError for null
+/// Null pointer if the key is absent. @throws DataError for null
 const Json* ConfigReader::value(const char* key) const {
   asked_.insert(key);
   const auto found = json_.find(key);

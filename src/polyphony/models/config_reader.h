@@ -30,7 +30,7 @@ class ConfigReader {
   void share_or_null(const char* key, double& value) const;
   /// One of Transformers' names of activations (ACT2FN of 4.27.1).
   void activation(const char* key, nn::Activation& value) const;
-  /// The value, or null pointer where it is absent or null.
+  /// The value, or null pointer if it is absent or null.
   const nlohmann::json* find(const char* key) const;
 
   /// Refuses what is not built: anything but false, null, 0, "" and empty containers.

@@ -23,7 +23,7 @@ struct EmbeddingFusionOptions {
 ///
 /// A batch has "audio_hidden" and "text_hidden", float [batch, positions, dims], and of each either
 /// its lengths, int64 [batch] ("audio_hidden_length"), or the original's own mask, bool
-/// [batch, positions], true where not to look ("audio_mask"). Positions behind a length do not
+/// [batch, positions], true for padding ("audio_mask"). Positions behind a length do not
 /// influence the result.
 class EmbeddingFusion : public Model {
  public:

@@ -44,23 +44,24 @@ void EncoderNetwork::run_layers(at::Tensor x, const EncodeOptions& options,
                                 const std::function<at::Tensor(const at::Tensor&)>& finish,
                                 EncoderOutput& output) {
   const std::int64_t wanted = layers_to_run(options);
-  nn::Surroundings around;
-  around.type = options.type;
+  nn::AttentionMask mask;
   if (packs(x, output.mask, options.padding, wanted)) {
     const at::Tensor padding = output.mask.defined() ? output.mask.logical_not() : at::Tensor();
-    around.layout = nn::pack(padding, x.size(0), x.size(1));
-    x = nn::gather_rows(x, around.layout);
+    mask.layout = nn::pack(padding, x.size(0), x.size(1));
+    x = nn::gather_rows(x, mask.layout);
   } else {
-    around.bias = nn::attention_bias(output.mask);
+    mask.bias = nn::attention_bias(output.mask);
   }
-  const auto spread = [&around](const at::Tensor& rows) {
-    return around.layout == nullptr ? rows : nn::spread_rows(rows, around.layout);
+  const auto spread = [&mask](const at::Tensor& rows) {
+    return mask.layout == nullptr ? rows : nn::spread_rows(rows, mask.layout);
   };
   for (std::int64_t i = 0; i < wanted; ++i) {
     if (options.hidden_states) output.hidden_states.push_back(spread(x));
     if (skip(i)) continue;
     nn::TransformerLayer& layer = *layers_[static_cast<std::size_t>(i)];
-    const auto run = [&layer, around](const at::Tensor& in) { return layer.forward(in, around); };
+    const auto run = [&layer, mask, type = options.type](const at::Tensor& in) {
+      return layer.forward(in, mask, type);
+    };
     x = checkpointing_ && is_training() ? nn::checkpoint(run, x) : run(x);
   }
   if (wanted == config_.num_hidden_layers) x = finish(x);

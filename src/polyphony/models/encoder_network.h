@@ -35,7 +35,7 @@ struct EncodeOptions {
 struct EncoderOutput {
   at::Tensor sequence;  ///< float [batch, positions, dims], hidden_states[last_layer]
   at::Tensor mask;      ///< bool [batch, positions], true where real; undefined: all real
-  std::vector<at::Tensor> hidden_states;  ///< 0 to last_layer, where they were asked for
+  std::vector<at::Tensor> hidden_states;  ///< 0 to last_layer, if they were asked for
 };
 
 /// A pretrained encoder without a head. Names of its weights are those of Transformers' model.
@@ -65,7 +65,7 @@ class EncoderNetwork : public torch::nn::Module {
                   const std::function<bool(std::int64_t)>& skip,
                   const std::function<at::Tensor(const at::Tensor&)>& finish,
                   EncoderOutput& output);
-  /// How many layers to compute. @throws ConfigError where the model has fewer
+  /// How many layers to compute. @throws ConfigError if the model has fewer
   std::int64_t layers_to_run(const EncodeOptions& options) const;
 
   PretrainedConfig config_;

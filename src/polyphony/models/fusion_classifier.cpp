@@ -11,7 +11,7 @@
 namespace polyphony::models {
 namespace {
 
-/// A sequence cut to what the fusion takes, and its padding.
+/// A sequence truncated to what the fusion takes, and its padding.
 struct Limited {
   at::Tensor sequence;  // float [batch, positions, dims]
   at::Tensor padding;   // bool [batch, positions], true where padding
@@ -21,8 +21,7 @@ at::Tensor padding_of(const at::Tensor& lengths, std::int64_t positions) {
   return torch::arange(positions, torch::kLong).unsqueeze(0).ge(lengths.unsqueeze(1));
 }
 
-/// Averages each sequence longer than `most` down to `most` positions; shorter ones stay as they
-/// are.
+/// Averages each sequence longer than `most` down to `most` positions.
 Limited average_down(const Encoded& encoded, std::int64_t most) {
   const std::int64_t positions = encoded.sequence.size(1);
   if (positions <= most) return {encoded.sequence, padding_of(encoded.lengths, positions)};
@@ -39,7 +38,7 @@ Limited average_down(const Encoded& encoded, std::int64_t most) {
   return {at::bmm(weights, encoded.sequence), padding_of(lengths.clamp_max(most), most)};
 }
 
-Limited cut(const Encoded& encoded, std::int64_t most) {
+Limited truncate(const Encoded& encoded, std::int64_t most) {
   const std::int64_t positions = std::min(encoded.sequence.size(1), most);
   return {encoded.sequence.narrow(1, 0, positions), padding_of(encoded.lengths, positions)};
 }
@@ -88,7 +87,7 @@ at::Tensor FusionClassifier::forward(const data::Batch& batch) {
   const Encoded audio = audio_->encode(batch);
   const Encoded text = text_->encode(batch);
   const Limited frames = average_down(audio, options_.max_audio_positions);
-  const Limited tokens = cut(text, options_.text_max_length);
+  const Limited tokens = truncate(text, options_.text_max_length);
   at::Tensor logits =
       fusion_->forward(frames.sequence, frames.padding, tokens.sequence, tokens.padding);
   if (!residual_) return logits;

@@ -19,7 +19,7 @@ struct FusionClassifierOptions {
   int num_labels = 0;
   double dropout = 0.1;
   int max_audio_positions = 64;  ///< longer audio is averaged down to this many
-  int text_max_length = 64;      ///< longer text is cut, for the fusion only
+  int text_max_length = 64;      ///< longer text is truncated, for the fusion only
   bool pooled_residual = true;   ///< add a linear reading of both pooled vectors to the logits
 
   void describe(config::Fields& f);

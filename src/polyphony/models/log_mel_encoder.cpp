@@ -68,8 +68,8 @@ at::Tensor augment(const at::Tensor& x, const at::Tensor& lengths, const at::Ten
   return torch::where(masked, fill.unsqueeze(1), x);
 }
 
-/// Six neighbouring frames at every second frame. @param x  [batch, 2 n, dims] -> [batch, n, 6
-/// dims]
+/// Six neighbouring frames at every second frame.
+/// @param x  [batch, 2 n, dims] @return [batch, n, 6 dims]
 at::Tensor neighbours(const at::Tensor& x) {
   const std::int64_t half = x.size(1) / 2;
   const at::Tensor pairs =

@@ -12,8 +12,7 @@
 
 namespace polyphony::models {
 
-/// SpecAugment (Park et al., 2019): bands of time and frequency set to the utterance's mean, in
-/// training.
+/// SpecAugment (Park et al., 2019): in training, bands of time and frequency are set to the mean.
 struct SpecAugmentOptions {
   int time_masks = 0;   ///< masks an utterance; 0: none
   int time_width = 20;  ///< longest mask, frames

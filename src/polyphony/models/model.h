@@ -23,7 +23,7 @@ class Encoder : public torch::nn::Module {
  public:
   static constexpr const char* kKind = "Encoder";
 
-  /// @throws DataError where the batch lacks an input
+  /// @throws DataError if the batch lacks an input
   virtual Encoded encode(const data::Batch& batch) = 0;
   /// Width of `sequence` and `pooled`.
   virtual std::int64_t dims() const = 0;
@@ -36,7 +36,7 @@ class Model : public torch::nn::Module {
  public:
   static constexpr const char* kKind = "Model";
 
-  /// @throws DataError where the batch lacks an input
+  /// @throws DataError if the batch lacks an input
   virtual at::Tensor forward(const data::Batch& batch) = 0;
   /// Batch keys that `forward` needs, e.g. "log_mel".
   virtual std::vector<std::string> inputs() const = 0;
@@ -45,8 +45,8 @@ class Model : public torch::nn::Module {
   virtual void check_targets(std::int64_t /*labels*/, bool /*several*/) const {}
 };
 
-/// An input of a batch. @throws DataError naming the inputs there are, and the dataset option to
-/// set
+/// An input of a batch.
+/// @throws DataError naming the inputs there are, and the dataset option to set
 const at::Tensor& input(const data::Batch& batch, const std::string& name);
 
 }  // namespace polyphony::models

@@ -17,7 +17,7 @@ torch::nn::Conv1d projection(std::int64_t from, std::int64_t to) {
   return torch::nn::Conv1d(torch::nn::Conv1dOptions(from, to, 3).padding(1));
 }
 
-/// bfloat16 where torch.autocast is on, for the products of many rows.
+/// bfloat16 if torch.autocast is on, for the products of many rows.
 at::ScalarType product_type() { return tensor::autocast_enabled() ? at::kBFloat16 : at::kFloat; }
 
 void describe_rate(config::Fields& f, const char* name, double& rate, const char* doc) {

@@ -17,8 +17,7 @@ class PretrainedEncoder {
   /// @throws IoError; DataError naming file and key or weight
   explicit PretrainedEncoder(const std::string& name);
 
-  /// Hidden states of one layer, without dropout and without gradients. Layers above are not
-  /// computed.
+  /// Hidden states of one layer, without dropout and gradients; no layer above it is computed.
   /// @param layer  0 (what enters the first layer) to `layers()`, as hidden_states of Transformers
   /// @return float [batch, positions, dims], and which positions are real
   EncoderOutput encode(const EncoderInput& input, std::int64_t layer) const;
@@ -26,7 +25,7 @@ class PretrainedEncoder {
   bool is_speech() const { return models::is_speech(network_->config().kind); }
   std::int64_t dims() const { return network_->dims(); }
   std::int64_t layers() const { return network_->config().num_hidden_layers; }
-  /// Frames of a speech encoder for so many samples; below 1 where they are too few.
+  /// Frames of a speech encoder for so many samples; below 1 if they are too few.
   std::int64_t frames(std::int64_t samples) const;
   /// Weights by Transformers' names.
   tensor::TensorMap weights() const { return weights_of(*network_); }

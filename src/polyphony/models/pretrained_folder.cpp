@@ -52,7 +52,7 @@ std::string todays_name(std::string name) {
   return name;
 }
 
-/// @throws DataError where the repository was cloned without its large files
+/// @throws DataError if the repository was cloned without its large files
 void refuse_pointer(const fs::path& path) {
   constexpr std::string_view kPointer = "version https://git-lfs";
   if (FileReader(path).text(0, kPointer.size()) != kPointer) return;

@@ -23,7 +23,7 @@ std::filesystem::path pretrained_folder(const std::string& name);
 /// parametrizations are weight_g and weight_v, and the "module." before all names is gone.
 class WeightFiles {
  public:
-  /// @throws IoError; DataError naming the file where it is missing or damaged
+  /// @throws IoError; DataError naming the file if it is missing or damaged
   explicit WeightFiles(const std::filesystem::path& folder);
   ~WeightFiles();
   WeightFiles(WeightFiles&&) noexcept;

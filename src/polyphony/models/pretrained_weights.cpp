@@ -104,7 +104,7 @@ TensorMap own_weights(const torch::nn::Module& module) {
 /// Source: PreTrainedModel._load_pretrained_model of Transformers 4.27.1.
 class Prefix {
  public:
-  /// @param own     what the module's names begin with; empty where it is the encoder itself
+  /// @param own     what the module's names begin with; empty if it is the encoder itself
   /// @param family  e.g. "hubert."
   Prefix(const std::string& own, std::string family, const std::vector<std::string>& names)
       : family_(std::move(family)) {
@@ -141,7 +141,7 @@ void refuse_mixture(const Prefix& prefix, const std::vector<std::string>& names,
   }
 }
 
-/// @throws DataError where numbers of another kind stand for weights
+/// @throws DataError if numbers of another kind stand for weights
 void adopt(at::Tensor& into, const at::Tensor& from, const std::string& name,
            const std::string& source) {
   const at::NoGradGuard no_grad;

@@ -18,7 +18,7 @@ struct LoadReport {
   std::vector<std::string> missing;     ///< weights of the model that were drawn anew
   std::vector<std::string> mismatched;  ///< drawn anew too: the checkpoint's have another shape
 
-  /// What Transformers says of it; empty where there is nothing to say.
+  /// What Transformers says of it; empty if there is nothing to say.
   /// @param model  the class, e.g. "HubertForSequenceClassification"; source: the folder
   std::string text(const std::string& model, const std::string& source) const;
 };
@@ -28,11 +28,9 @@ enum class Mismatch { kRefuse, kDrawAnew };
 /// Gives a module the weights of a checkpoint; those it has not are drawn from the seeded
 /// generator, as Transformers initialises them. Names may be with or without the family's prefix.
 /// @param prefix  what the names of the encoder's weights begin with in the module, e.g. "hubert.";
-///   empty where the module is the encoder itself
-/// Weights of half the width become float32. At most the file at hand is in memory beside the
-/// module.
-/// @throws DataError where nothing of the encoder is in the checkpoint, shapes differ, or weights
-/// are
+///   empty if the module is the encoder itself
+/// Half-width weights become float32. Beside the module at most one file is in memory.
+/// @throws DataError if nothing of the encoder is in the checkpoint, shapes differ, or weights are
 ///   no floating-point numbers
 LoadReport load_weights(torch::nn::Module& module, const std::string& prefix,
                         const PretrainedConfig& config, WeightFiles weights,

@@ -36,7 +36,7 @@ struct SequenceClassifierOptions {
 /// What a classifier makes of a batch.
 struct Classified {
   at::Tensor logits;      ///< float [batch, labels]
-  EncoderOutput encoder;  ///< hidden states where they were asked for
+  EncoderOutput encoder;  ///< hidden states if they were asked for
 };
 
 /// A pretrained encoder with a classification head, as Transformers' …ForSequenceClassification:
@@ -44,7 +44,7 @@ struct Classified {
 /// (pooler). Weights have Transformers' names.
 ///
 /// Needs "input_values" (speech) or "input_ids" (text), and takes "attention_mask" (or the length
-/// that collation adds) and "token_type_ids" where the batch has them.
+/// that collation adds) and "token_type_ids" if the batch has them.
 class SequenceClassifier : public Model {
  public:
   using Options = SequenceClassifierOptions;
@@ -89,7 +89,7 @@ class SequenceClassifier : public Model {
   std::shared_ptr<nn::Linear> classifier_;
 };
 
-/// A batch as an encoder wants it. @throws DataError where its input is missing
+/// A batch as an encoder wants it. @throws DataError if its input is missing
 EncoderInput encoder_input(const data::Batch& batch, const PretrainedConfig& config);
 
 }  // namespace polyphony::models

@@ -83,7 +83,7 @@ at::Tensor SpeechNetwork::frame_mask(const at::Tensor& attention_mask, std::int6
   for (std::int64_t i = 0; i < rows; ++i) {
     const std::int64_t samples = lengths.data_ptr<std::int64_t>()[i];
     std::int64_t count = nn::conv_frames(config_.speech.conv, samples);
-    // Transformers marks the last frame by its index, which Python counts from the end where the
+    // Transformers marks the last frame by its index, which Python counts from the end if the
     // row is too short for a frame.
     if (count < 1) count += frames;
     if (count < 1) {

@@ -30,7 +30,7 @@ class SpeechNetwork : public EncoderNetwork {
   std::shared_ptr<nn::Linear> projection_;
   std::shared_ptr<nn::PositionalConv> positions_;
   std::shared_ptr<nn::LayerNorm> norm_;
-  at::Tensor masked_spec_embed_;  ///< float [dims]; undefined where no mask is configured
+  at::Tensor masked_spec_embed_;  ///< float [dims]; undefined if no mask is configured
 };
 
 }  // namespace polyphony::models

@@ -16,10 +16,10 @@ std::int64_t longest(const at::Tensor& mask) {
 
 EncoderInput trimmed(const EncoderInput& input) {
   const std::int64_t tokens = longest(input.attention_mask);
-  const auto cut = [tokens](const at::Tensor& x) {
+  const auto truncate = [tokens](const at::Tensor& x) {
     return x.defined() ? x.narrow(1, 0, tokens) : x;
   };
-  return {cut(input.values), cut(input.attention_mask), cut(input.token_type_ids)};
+  return {truncate(input.values), truncate(input.attention_mask), truncate(input.token_type_ids)};
 }
 
 void check_ids(const at::Tensor& ids, std::int64_t rows, const char* name, const char* table) {

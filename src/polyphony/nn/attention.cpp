@@ -102,7 +102,7 @@ Projected projected(const at::Tensor& query, const at::Tensor& key, const at::Te
 }
 
 /// Gradients of projected queries, keys and values, laid out as they are.
-struct Backs {
+struct Gradients {
   at::Tensor query, key, value;
 };
 
@@ -126,7 +126,7 @@ class Head {
     load_keys();
     load(value_, p_.value, first_key_, keys_);
     for (std::int64_t first = 0; first < queries_; first += kQueryBlock) {
-      const std::int64_t rows = weigh(first);
+      const std::int64_t rows = compute_weights(first);
       if (keys_ > 0 && p_.options.mask.active()) multiply_all(weights_, draw(first), weights_);
       result_.resize(rows, p_.head_dims());
       if (keys_ > 0) add_product(weights_, value_, result_);
@@ -135,22 +135,22 @@ class Head {
   }
 
   /// @param gradient  of what `forward` wrote
-  void backward(const at::Tensor& gradient, const Backs& backs) {
+  void backward(const at::Tensor& gradient, const Gradients& grads) {
     load_keys();
     load(value_, p_.value, first_key_, keys_);
     value_columns_.load_transposed(value_);
-    key_back_.resize(keys_, p_.head_dims());
-    value_back_.resize(keys_, p_.head_dims());
+    key_grad_.resize(keys_, p_.head_dims());
+    value_grad_.resize(keys_, p_.head_dims());
     for (std::int64_t first = 0; first < queries_; first += kQueryBlock) {
-      const std::int64_t rows = weigh(first);
+      const std::int64_t rows = compute_weights(first);
       load(result_, gradient, first_query_ + first, rows);
-      step_back(first, rows);
-      query_back_.resize(rows, p_.head_dims());
-      if (keys_ > 0) add_product(score_back_, key_, query_back_);
-      store(query_back_, backs.query, first_query_ + first, p_.scale());
+      block_backward(first, rows);
+      query_grad_.resize(rows, p_.head_dims());
+      if (keys_ > 0) add_product(score_grad_, key_, query_grad_);
+      store(query_grad_, grads.query, first_query_ + first, p_.scale());
     }
-    store(key_back_, backs.key, first_key_);
-    store(value_back_, backs.value, first_key_);
+    store(key_grad_, grads.key, first_key_);
+    store(value_grad_, grads.value, first_key_);
   }
 
  private:
@@ -170,7 +170,7 @@ class Head {
     key_columns_.load_transposed(key_);
   }
   /// Weights of attention of a block of queries, before dropout. @return its queries
-  std::int64_t weigh(std::int64_t first) {
+  std::int64_t compute_weights(std::int64_t first) {
     const std::int64_t rows = std::min(kQueryBlock, queries_ - first);
     load(query_, p_.query, first_query_ + first, rows, p_.scale());
     weights_.resize(rows, keys_);
@@ -180,7 +180,8 @@ class Head {
       float* line = weights_.line(row);
       const std::int64_t position =
           p_.layouts.query->positions[static_cast<std::size_t>(first_query_ + first + row)];
-      const std::int64_t seen = keys_in_sight(*p_.layouts.key, item_, position, p_.options.sight);
+      const std::int64_t seen =
+          visible_keys(*p_.layouts.key, item_, position, p_.options.is_causal);
       if (seen > 0) floats::softmax(line, seen);
       std::fill(line + seen, line + weights_.width(), 0.0F);
     }
@@ -197,34 +198,34 @@ class Head {
   void multiply_all(const Panel& a, const float* factors, Panel& out) const {
     floats::multiply(a.line(0), factors, a.rows() * a.width(), out.line(0));
   }
-  /// From the block's gradient in `result_`: adds to key_back_ and value_back_, fills score_back_.
-  void step_back(std::int64_t first, std::int64_t rows) {
-    score_back_.resize(rows, keys_);
+  /// From the block's gradient in `result_`: adds to key_grad_ and value_grad_, fills score_grad_.
+  void block_backward(std::int64_t first, std::int64_t rows) {
+    score_grad_.resize(rows, keys_);
     if (keys_ == 0) return;
-    add_product(result_, value_columns_, score_back_);
+    add_product(result_, value_columns_, score_grad_);
     const bool drops = p_.options.mask.active();
     if (drops) {
       const float* factors = draw(first);
       dropped_.resize(rows, keys_);
       multiply_all(weights_, factors, dropped_);
-      multiply_all(score_back_, factors, score_back_);
+      multiply_all(score_grad_, factors, score_grad_);
     }
     for (std::int64_t row = 0; row < rows; ++row) {
-      floats::softmax_back(weights_.line(row), keys_, score_back_.line(row));
+      floats::softmax_backward(weights_.line(row), keys_, score_grad_.line(row));
     }
-    add_product_transposed(drops ? dropped_ : weights_, result_, value_back_);
-    add_product_transposed(score_back_, query_, key_back_);
+    add_product_transposed(drops ? dropped_ : weights_, result_, value_grad_);
+    add_product_transposed(score_grad_, query_, key_grad_);
   }
 
   const Projected& p_;
   std::int64_t item_ = 0, head_ = 0, column_ = 0;
   std::int64_t first_query_ = 0, queries_ = 0, first_key_ = 0, keys_ = 0;
   Panel key_, key_columns_, value_, value_columns_, query_, weights_, dropped_, result_,
-      score_back_, query_back_, key_back_, value_back_;
+      score_grad_, query_grad_, key_grad_, value_grad_;
   std::vector<float> factors_, buffer_;
 };
 
-/// Calls `work` with all items and heads, whoever of the threads is free first.
+/// Calls `work` with all items and heads; a thread that is free takes the next one.
 template <class T, class Work>
 void for_each_head(const Projected& p, const Work& work) {
   const std::int64_t all = p.batch() * p.options.heads;
@@ -248,18 +249,18 @@ at::Tensor run(const Projected& p) {
   return out;
 }
 
-/// Fills `backs`. @param gradient  of the result of `run`
-void run_back(const Projected& p, const at::Tensor& gradient, const Backs& backs) {
+/// Fills `grads`. @param gradient  of the result of `run`
+void run_backward(const Projected& p, const at::Tensor& gradient, const Gradients& grads) {
   const Packed& layout = *p.layouts.key;
-  for (std::int64_t item = 0; item < layout.batch(); ++item) {  // nobody looks at hidden positions
+  for (std::int64_t item = 0; item < layout.batch(); ++item) {
     const auto i = static_cast<std::size_t>(item);
-    if (!layout.hidden[i]) continue;
-    backs.key.select(0, layout.begin[i]).zero_();
-    backs.value.select(0, layout.begin[i]).zero_();
+    if (!layout.hidden[i]) continue;  // no query attends to it
+    grads.key.select(0, layout.begin[i]).zero_();
+    grads.value.select(0, layout.begin[i]).zero_();
   }
   visit_type(gradient, [&](auto type) {
     using T = decltype(type);
-    for_each_head<T>(p, [&](Head<T>& head) { head.backward(gradient, backs); });
+    for_each_head<T>(p, [&](Head<T>& head) { head.backward(gradient, grads); });
   });
 }
 
@@ -275,10 +276,11 @@ struct Attend : Function<Attend> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const auto& [layouts, options] = kept<std::pair<AttentionLayouts, AttentionOptions>>(context);
-    const Backs backs{at::empty_like(saved[0]), at::empty_like(saved[1]), at::empty_like(saved[2])};
-    run_back(projected(saved[0], saved[1], saved[2], layouts, options), gradients[0].contiguous(),
-             backs);
-    return {backs.query, backs.key, backs.value, {}, {}};
+    const Gradients grads{at::empty_like(saved[0]), at::empty_like(saved[1]),
+                          at::empty_like(saved[2])};
+    run_backward(projected(saved[0], saved[1], saved[2], layouts, options),
+                 gradients[0].contiguous(), grads);
+    return {grads.query, grads.key, grads.value, {}, {}};
   }
 };
 
@@ -304,8 +306,8 @@ at::Tensor normed(const at::Tensor& centered, const at::Tensor& weight, const at
 }
 
 /// Its gradient. `gradient` becomes that of centered. @return those of weight and bias
-at::Tensor normed_back(const at::Tensor& gradient, const at::Tensor& centered,
-                       const at::Tensor& weight) {
+at::Tensor normed_backward(const at::Tensor& gradient, const at::Tensor& centered,
+                           const at::Tensor& weight) {
   const std::int64_t dims = centered.size(1);
   return visit_type(gradient, [&](auto type) {
     using T = decltype(type);
@@ -351,29 +353,30 @@ struct Attention : Function<Attention> {
     const at::Tensor& typed = saved[4];
     const at::Tensor gradient = gradients[0].contiguous();
     const std::int64_t dims = p.dims();
-    at::Tensor query_back = at::empty_like(p.query);
-    const at::Tensor key_value_back = at::empty({p.key.size(0), 2 * dims}, p.key.options());
-    run_back(p, gradient,
-             {query_back, key_value_back.narrow(1, 0, dims), key_value_back.narrow(1, dims, dims)});
-    at::Tensor weight_back = at::empty({3 * dims, dims}, at::kFloat);
-    at::Tensor bias_back = at::empty({3 * dims}, at::kFloat);
-    multiply(query_back.t(), saved[0], weight_back.narrow(0, 0, dims));
-    multiply(key_value_back.t(), normed(saved[1], saved[2], saved[3]),
-             weight_back.narrow(0, dims, 2 * dims));
-    bias_back.narrow(0, 0, dims).copy_(column_sums(query_back));
-    bias_back.narrow(0, dims, 2 * dims).copy_(column_sums(key_value_back));
-    const at::Tensor back =
-        multiply(query_back, typed.narrow(0, 0, dims), query_back.scalar_type());
-    query_back.reset();
-    const at::Tensor key_back =
-        multiply(key_value_back, typed.narrow(0, dims, 2 * dims), key_value_back.scalar_type());
-    const at::Tensor sums = normed_back(key_back, saved[1], saved[2]);
-    return {back,
-            key_back,
+    at::Tensor query_grad = at::empty_like(p.query);
+    const at::Tensor key_value_grad = at::empty({p.key.size(0), 2 * dims}, p.key.options());
+    run_backward(
+        p, gradient,
+        {query_grad, key_value_grad.narrow(1, 0, dims), key_value_grad.narrow(1, dims, dims)});
+    at::Tensor weight_grad = at::empty({3 * dims, dims}, at::kFloat);
+    at::Tensor bias_grad = at::empty({3 * dims}, at::kFloat);
+    multiply(query_grad.t(), saved[0], weight_grad.narrow(0, 0, dims));
+    multiply(key_value_grad.t(), normed(saved[1], saved[2], saved[3]),
+             weight_grad.narrow(0, dims, 2 * dims));
+    bias_grad.narrow(0, 0, dims).copy_(column_sums(query_grad));
+    bias_grad.narrow(0, dims, 2 * dims).copy_(column_sums(key_value_grad));
+    const at::Tensor input_grad =
+        multiply(query_grad, typed.narrow(0, 0, dims), query_grad.scalar_type());
+    query_grad.reset();
+    const at::Tensor key_grad =
+        multiply(key_value_grad, typed.narrow(0, dims, 2 * dims), key_value_grad.scalar_type());
+    const at::Tensor sums = normed_backward(key_grad, saved[1], saved[2]);
+    return {input_grad,
+            key_grad,
             sums.narrow(0, 0, dims),
             sums.narrow(0, dims, dims),
-            weight_back,
-            bias_back,
+            weight_grad,
+            bias_grad,
             at::Tensor(),
             at::Tensor()};
   }
@@ -381,11 +384,11 @@ struct Attention : Function<Attention> {
 
 }  // namespace
 
-std::int64_t keys_in_sight(const Packed& key, std::int64_t item, std::int64_t position,
-                           Sight sight) {
+std::int64_t visible_keys(const Packed& key, std::int64_t item, std::int64_t position,
+                          bool is_causal) {
   const std::int64_t first = key.first_key(item);
   const std::int64_t end = key.end(item);
-  if (sight == Sight::kAll) return end - first;
+  if (!is_causal) return end - first;
   const auto begin = key.positions.begin();
   return std::upper_bound(begin + first, begin + end, position) - (begin + first);
 }

@@ -16,15 +16,10 @@ struct AttentionWeights {
   at::Tensor in_weight, in_bias;      ///< float32 [3 dims, dims], [3 dims]: queries, keys, values
 };
 
-enum class Sight {
-  kAll,     ///< a query sees every key of its item
-  kCausal,  ///< none at a later position than its own
-};
-
 struct AttentionOptions {
   std::int64_t heads = 1;
-  Sight sight = Sight::kAll;
-  DropoutMask mask;  ///< on the attention weights
+  bool is_causal = false;  ///< a query attends to no key at a later position than its own
+  DropoutMask mask;        ///< on the attention weights
 };
 
 /// Where queries and keys lie; items agree.
@@ -34,11 +29,10 @@ struct AttentionLayouts {
 
 /// Multi-head attention before the output projection; differentiable. Weights of attention live in
 /// a thread's cache, one item and head at a time, and are computed again in the backward pass. A
-/// query that sees no key gets 0.
+/// query that attends to no key gets 0.
 /// @param query  normed queries, float32 or bfloat16 [query rows, dims]
-/// @param centered  what `center` made of the keys, of the same type [key rows, dims]: all layers
-/// of
-///   a network share it, weight and bias of a layer's norm are applied here
+/// @param centered  what `center` made of the keys, of the same type [key rows, dims]; all
+///   layers of a network share it: weight and bias of a layer's norm are applied here
 /// @return [query rows, dims]
 at::Tensor attention(const at::Tensor& query, const at::Tensor& centered,
                      const AttentionWeights& weights, const AttentionLayouts& layouts,
@@ -58,8 +52,8 @@ at::Tensor first_attention(const at::Tensor& query, const at::Tensor& centered,
                            const AttentionWeights& weights, const AttentionLayouts& layouts,
                            const AttentionOptions& options);
 
-/// How many keys, from `first_key` on, the query at `position` of an item sees.
-std::int64_t keys_in_sight(const Packed& key, std::int64_t item, std::int64_t position,
-                           Sight sight);
+/// How many keys, from `first_key` on, the query at `position` of an item attends to.
+std::int64_t visible_keys(const Packed& key, std::int64_t item, std::int64_t position,
+                          bool is_causal);
 
 }  // namespace polyphony::nn

@@ -3,6 +3,7 @@
 #include <torch/autograd.h>
 #include <torch/types.h>
 
+#include <polyphony/nn/saved.h>
 #include <polyphony/tensor/seed.h>
 
 namespace polyphony::nn {
@@ -15,35 +16,27 @@ class Checkpoint : public torch::autograd::Function<Checkpoint> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const Segment& segment) {
     context->save_for_backward({x});
-    context->saved_data["random"] = tensor::generator_state();
-    context->saved_data["segment"] = at::IValue::make_capsule(c10::make_intrusive<Holder>(segment));
+    keep(context, std::make_pair(segment, tensor::generator_state()));
     const at::NoGradGuard no_grad;
     return segment(x);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
-    const auto holder =
-        c10::static_intrusive_pointer_cast<Holder>(context->saved_data["segment"].toCapsule());
+    const auto& [segment, random] = kept<std::pair<Segment, at::Tensor>>(context);
     const at::Tensor now = tensor::generator_state();
-    tensor::set_generator_state(context->saved_data["random"].toTensor());
+    tensor::set_generator_state(random);
     at::Tensor x = context->get_saved_variables()[0].detach();
     x.set_requires_grad(true);
     at::Tensor y;
     {
       const at::AutoGradMode grad(true);
-      y = holder->segment(x);
+      y = segment(x);
     }
     tensor::set_generator_state(now);
     torch::autograd::backward({y}, {gradients[0]});
     return {x.grad(), at::Tensor()};
   }
-
- private:
-  struct Holder : torch::CustomClassHolder {
-    explicit Holder(Segment held) : segment(std::move(held)) {}
-    Segment segment;
-  };
 };
 
 }  // namespace

@@ -36,7 +36,7 @@ struct ConvFeaturesOptions {
   std::vector<std::int64_t> strides() const;
 };
 
-/// Frames that the convolutions make of `samples`; below 1 where there are too few, as Transformers
+/// Frames that the convolutions make of `samples`; below 1 if there are too few, as Transformers
 /// counts. Source: wav2vec 2.0 (Baevski et al., 2020), section 2.
 std::int64_t conv_frames(const ConvFeaturesOptions& options, std::int64_t samples);
 
@@ -47,9 +47,9 @@ class ConvFeatures : public torch::nn::Module {
   explicit ConvFeatures(const ConvFeaturesOptions& options);
 
   /// @param samples  float [batch, samples]
-  /// @param type  of the products' operands: float32 or bfloat16; float64 where the samples are
+  /// @param type  of the products' operands: float32 or bfloat16; float64 if the samples are
   /// @return float [batch, frames, dims of the last layer]
-  /// @throws DataError where a layer would output no frame
+  /// @throws DataError if a layer would output no frame
   at::Tensor forward(const at::Tensor& samples, at::ScalarType type = at::kFloat);
 
  private:

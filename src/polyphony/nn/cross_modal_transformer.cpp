@@ -108,15 +108,14 @@ at::Tensor CrossModalTransformer::embed(const Rows& x) {
                             DropoutMask::draw_if(is_training(), options_.emb_dropout));
 }
 
-/// All layers. What a block adds to its normalised input is added when the next block normalises
-/// it.
+/// All layers. What a block adds to its input is added when the next block normalises the sum.
 /// @param attend  (normed query, weights, options) -> attention
 template <class Attend>
 at::Tensor CrossModalTransformer::run_layers(const at::Tensor& query, const Attend& attend) {
   const auto draw = [&](double rate) { return DropoutMask::draw_if(is_training(), rate); };
   AttentionOptions attention;
   attention.heads = options_.num_heads;
-  attention.sight = options_.attn_mask ? Sight::kCausal : Sight::kAll;
+  attention.is_causal = options_.attn_mask;
   at::Tensor residual = query;
   at::Tensor branch;
   DropoutMask mask;

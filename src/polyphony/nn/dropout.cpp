@@ -66,7 +66,7 @@ void run_typed(Kernel kernel, const at::Tensor& x, const at::Tensor& y, const Dr
   });
 }
 
-/// @param x, y  contiguous, of one type; y where the kernel reads it
+/// @param x, y  contiguous, of one type; y if the kernel reads it
 at::Tensor run(Kernel kernel, const at::Tensor& x, const at::Tensor& y, const DropoutMask& mask) {
   at::Tensor out = at::empty_like(x, at::MemoryFormat::Contiguous);
   if (x.scalar_type() == at::kFloat) {
@@ -86,8 +86,8 @@ void relu_back_typed(const at::Tensor& gradient, const at::Tensor& result, float
   for_each_piece(gradient.numel(), [&](std::int64_t begin, std::int64_t n) {
     float wide_x[kPiece], wide_y[kPiece], wide_out[kPiece];
     float* place = floats::place(to + begin, wide_out);
-    floats::relu_back(floats::view(from + begin, n, wide_x),
-                      floats::view(beside + begin, n, wide_y), factor, n, place);
+    floats::relu_backward(floats::view(from + begin, n, wide_x),
+                          floats::view(beside + begin, n, wide_y), factor, n, place);
     floats::put(place, n, to + begin);
   });
 }

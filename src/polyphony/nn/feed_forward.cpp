@@ -14,7 +14,7 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 /// hidden = dropout(relu(hidden))
-void cut(const at::Tensor& hidden, const DropoutMask& mask) {
+void apply_relu_dropout(const at::Tensor& hidden, const DropoutMask& mask) {
   visit_type(hidden, [&](auto type) {
     using T = decltype(type);
     for_each_piece(hidden.numel(), [&](std::int64_t begin, std::int64_t n) {
@@ -28,16 +28,16 @@ void cut(const at::Tensor& hidden, const DropoutMask& mask) {
   });
 }
 
-/// gradient = that of `cut`'s input, given its result
-void cut_back(const at::Tensor& gradient, const at::Tensor& hidden, float factor) {
+/// gradient = that of `apply_relu_dropout`'s input, given its result
+void relu_dropout_backward(const at::Tensor& gradient, const at::Tensor& hidden, float factor) {
   visit_type(gradient, [&](auto type) {
     using T = decltype(type);
     for_each_piece(gradient.numel(), [&](std::int64_t begin, std::int64_t n) {
       float buffer[kPiece], beside[kPiece];
       T* data = gradient.data_ptr<T>() + begin;
       float* line = floats::place(data, buffer);
-      floats::relu_back(floats::view(data, n, buffer),
-                        floats::view(hidden.data_ptr<T>() + begin, n, beside), factor, n, line);
+      floats::relu_backward(floats::view(data, n, buffer),
+                            floats::view(hidden.data_ptr<T>() + begin, n, beside), factor, n, line);
       floats::put(line, n, data);
     });
   });
@@ -51,22 +51,21 @@ struct FeedForward : Function<FeedForward> {
     const at::Tensor first = weight1.detach().to(x.scalar_type());
     const at::Tensor second = weight2.detach().to(x.scalar_type());
     const at::Tensor hidden = multiply_add(x, first, bias1);
-    cut(hidden, mask);
+    apply_relu_dropout(hidden, mask);
     context->save_for_backward({x, first, second});
-    context->saved_data["hidden"] = hidden;
-    context->saved_data["factor"] = static_cast<double>(mask.factor());
+    keep(context, std::make_pair(hidden, mask.factor()));
     return multiply_add(hidden, second, bias2);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor hidden = context->saved_data.at("hidden").toTensor();
+    const auto [hidden, factor] = kept<std::pair<at::Tensor, float>>(context);
     const at::Tensor gradient = gradients[0].contiguous();
-    const at::Tensor hidden_back = multiply(gradient, saved[2], gradient.scalar_type());
-    cut_back(hidden_back, hidden, static_cast<float>(context->saved_data.at("factor").toDouble()));
+    const at::Tensor hidden_grad = multiply(gradient, saved[2], gradient.scalar_type());
+    relu_dropout_backward(hidden_grad, hidden, factor);
     release(context);
-    return {multiply(hidden_back, saved[1], gradient.scalar_type()),
-            multiply(hidden_back.t(), saved[0], at::kFloat),
-            column_sums(hidden_back),
+    return {multiply(hidden_grad, saved[1], gradient.scalar_type()),
+            multiply(hidden_grad.t(), saved[0], at::kFloat),
+            column_sums(hidden_grad),
             multiply(gradient.t(), hidden, at::kFloat),
             column_sums(gradient),
             {}};

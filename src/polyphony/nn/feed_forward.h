@@ -12,7 +12,7 @@ struct FeedForwardWeights {
 };
 
 /// linear(dropout(relu(linear(x)))), differentiable. Of the wide layer only its result is kept: it
-/// is 0 wherever ReLU or dropout cut.
+/// is 0 wherever ReLU or dropout made it so.
 /// @param x  float32 or bfloat16 [rows, dims] @return the same
 at::Tensor feed_forward(const at::Tensor& x, const FeedForwardWeights& weights,
                         const DropoutMask& mask);

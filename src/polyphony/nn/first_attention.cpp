@@ -61,7 +61,7 @@ class Item {
         heads_(state.options.heads),
         dims_(centered.size(1)),
         first_(state.layouts.key->first_key(item)),
-        keys_(keys_in_sight(*state.layouts.key, item, 0, state.options.sight)),
+        keys_(visible_keys(*state.layouts.key, item, 0, state.options.is_causal)),
         item_(item),
         centered_(centered.data_ptr<T>() + first_ * dims_),
         buffer_(static_cast<std::size_t>(2 * dims_)),
@@ -97,33 +97,33 @@ class Item {
     }
   }
 
-  /// @param mean_back, total_back  gradients of z and sum(p); @param direction_back  where that of
-  ///   w * absorbed goes, zeros before; @param centered_back  where that of the keys goes
-  void backward(const at::Tensor& mean_back, const at::Tensor& total_back,
-                const at::Tensor& direction_back, const at::Tensor& centered_back) {
+  /// @param mean_grad, total_grad  gradients of z and sum(p); @param direction_grad  where that of
+  ///   w * absorbed goes, zeros before; @param centered_grad  where that of the keys goes
+  void backward(const at::Tensor& mean_grad, const at::Tensor& total_grad,
+                const at::Tensor& direction_grad, const at::Tensor& centered_grad) {
     const auto* kept = state_.weights.template data_ptr<float>() + first_ * heads_;
     weights_.assign(kept, kept + heads_ * keys_);
-    std::vector<float> score_back(weights_.size());
-    score(row_of(mean_back, 0), score_back.data());
+    std::vector<float> score_grad(weights_.size());
+    score(row_of(mean_grad, 0), score_grad.data());
     for (std::int64_t head = 0; head < heads_; ++head) {
-      const float total = total_back.data_ptr<float>()[item_ * heads_ + head];
-      for (std::int64_t key = 0; key < keys_; ++key) line(score_back, head)[key] += total;
+      const float total = total_grad.data_ptr<float>()[item_ * heads_ + head];
+      for (std::int64_t key = 0; key < keys_; ++key) line(score_grad, head)[key] += total;
     }
-    drop(score_back);
+    drop(score_grad);
     for (std::int64_t head = 0; head < heads_; ++head) {
-      floats::softmax_back(line(weights_, head), keys_, line(score_back, head));
+      floats::softmax_backward(line(weights_, head), keys_, line(score_grad, head));
     }
     drop(weights_);
     for (std::int64_t key = 0; key < keys_; ++key) {
-      T* to = centered_back.data_ptr<T>() + (first_ + key) * dims_;
+      T* to = centered_grad.data_ptr<T>() + (first_ + key) * dims_;
       float* sum = floats::place(to, buffer_.data() + dims_);
       std::fill_n(sum, dims_, 0.0F);
       const float* x = key_at(key);
       for (std::int64_t head = 0; head < heads_; ++head) {
-        const float slope = line(score_back, head)[key];
-        floats::accumulate_scaled(x, slope, dims_, row_of(direction_back, head));
+        const float slope = line(score_grad, head)[key];
+        floats::accumulate_scaled(x, slope, dims_, row_of(direction_grad, head));
         floats::accumulate_scaled(directions_.data() + head * dims_, slope, dims_, sum);
-        floats::accumulate_scaled(row_of(mean_back, head), line(weights_, head)[key], dims_, sum);
+        floats::accumulate_scaled(row_of(mean_grad, head), line(weights_, head)[key], dims_, sum);
       }
       floats::put(sum, dims_, to);
     }
@@ -229,54 +229,54 @@ struct FirstAttention : Function<FirstAttention> {
     const auto part = [&](const at::Tensor& x, std::int64_t i) {
       return x.narrow(0, i * dims, dims);
     };
-    at::Tensor weight_back = at::empty_like(in_weight);
-    at::Tensor bias_back = at::zeros({3 * dims}, query.options());
+    at::Tensor weight_grad = at::empty_like(in_weight);
+    at::Tensor bias_grad = at::zeros({3 * dims}, query.options());
 
     // Through the values' projection to their weighted mean.
     const at::Tensor mean = normed_mean(state, norm_weight, norm_bias);
-    at::Tensor normed_back = at::empty_like(mean);
+    at::Tensor normed_grad = at::empty_like(mean);
     for (std::int64_t head = 0; head < heads; ++head) {
       const at::Tensor columns = columns_of(gradient, heads, head);
-      multiply(columns.t(), of_head(mean, heads, head), rows_of(part(weight_back, 2), heads, head));
+      multiply(columns.t(), of_head(mean, heads, head), rows_of(part(weight_grad, 2), heads, head));
       multiply(columns, rows_of(part(in_weight, 2), heads, head),
-               of_head(normed_back, heads, head));
+               of_head(normed_grad, heads, head));
     }
     const at::Tensor by_head = gradient.view({-1, heads, dims / heads});
     const at::Tensor value_bias = part(in_bias, 2).view({1, heads, -1});
-    part(bias_back, 2).copy_((by_head * state.total.view({-1, heads, 1})).sum(0).view({dims}));
-    const at::Tensor total_back =
-        ((by_head * value_bias).sum(2).view({-1}) + normed_back.matmul(norm_bias)).contiguous();
-    at::Tensor norm_weight_back = (normed_back * state.mean).sum(0);
-    const at::Tensor norm_bias_back = state.total.unsqueeze(0).matmul(normed_back).view({dims});
+    part(bias_grad, 2).copy_((by_head * state.total.view({-1, heads, 1})).sum(0).view({dims}));
+    const at::Tensor total_grad =
+        ((by_head * value_bias).sum(2).view({-1}) + normed_grad.matmul(norm_bias)).contiguous();
+    at::Tensor norm_weight_grad = (normed_grad * state.mean).sum(0);
+    const at::Tensor norm_bias_grad = state.total.unsqueeze(0).matmul(normed_grad).view({dims});
 
     // Through attention to the keys.
-    const at::Tensor mean_back = (normed_back * norm_weight).contiguous();
-    at::Tensor direction_back = at::zeros_like(mean_back);
-    at::Tensor centered_back = at::zeros_like(centered);
+    const at::Tensor mean_grad = (normed_grad * norm_weight).contiguous();
+    at::Tensor direction_grad = at::zeros_like(mean_grad);
+    at::Tensor centered_grad = at::zeros_like(centered);
     for_each_item(state, centered, norm_weight, [&](auto& item) {
-      item.backward(mean_back, total_back, direction_back, centered_back);
+      item.backward(mean_grad, total_grad, direction_grad, centered_grad);
     });
-    norm_weight_back += (direction_back * state.absorbed).sum(0);
-    const at::Tensor absorbed_back = direction_back * norm_weight;
+    norm_weight_grad += (direction_grad * state.absorbed).sum(0);
+    const at::Tensor absorbed_grad = direction_grad * norm_weight;
 
     // Through the absorbed projection to the query. The keys' bias changes nothing.
-    at::Tensor projected_back = at::empty_like(query);
+    at::Tensor projected_grad = at::empty_like(query);
     for (std::int64_t head = 0; head < heads; ++head) {
-      const at::Tensor rows = of_head(absorbed_back, heads, head);
+      const at::Tensor rows = of_head(absorbed_grad, heads, head);
       multiply(columns_of(state.scaled_query, heads, head).t(), rows,
-               rows_of(part(weight_back, 1), heads, head));
+               rows_of(part(weight_grad, 1), heads, head));
       multiply(rows, rows_of(part(in_weight, 1), heads, head).t(),
-               columns_of(projected_back, heads, head));
+               columns_of(projected_grad, heads, head));
     }
-    projected_back.mul_(1.0 / std::sqrt(static_cast<double>(dims / heads)));
-    multiply(projected_back.t(), query, part(weight_back, 0));
-    part(bias_back, 0).copy_(column_sums(projected_back));
-    return {multiply(projected_back, part(in_weight, 0), at::kFloat),
-            centered_back,
-            norm_weight_back,
-            norm_bias_back,
-            weight_back,
-            bias_back,
+    projected_grad.mul_(1.0 / std::sqrt(static_cast<double>(dims / heads)));
+    multiply(projected_grad.t(), query, part(weight_grad, 0));
+    part(bias_grad, 0).copy_(column_sums(projected_grad));
+    return {multiply(projected_grad, part(in_weight, 0), at::kFloat),
+            centered_grad,
+            norm_weight_grad,
+            norm_bias_grad,
+            weight_grad,
+            bias_grad,
             at::Tensor(),
             at::Tensor()};
   }

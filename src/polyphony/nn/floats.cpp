@@ -90,8 +90,8 @@ POLYPHONY_VECTORIZED void relu_product(const float* x, const float* f, std::int6
   for (std::int64_t i = 0; i < n; ++i) out[i] = (x[i] < 0.0F ? 0.0F : x[i]) * f[i];
 }
 
-POLYPHONY_VECTORIZED void relu_back(const float* g, const float* y, float factor, std::int64_t n,
-                                    float* out) {
+POLYPHONY_VECTORIZED void relu_backward(const float* g, const float* y, float factor,
+                                        std::int64_t n, float* out) {
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) out[i] = y[i] > 0.0F ? g[i] * factor : 0.0F;
 }
@@ -132,8 +132,8 @@ POLYPHONY_VECTORIZED void rotate(const float* x, const float* c, const float* s,
   }
 }
 
-POLYPHONY_VECTORIZED void rotate_back(const float* x, const float* c, const float* s,
-                                      std::int64_t n, float* out) {
+POLYPHONY_VECTORIZED void rotate_backward(const float* x, const float* c, const float* s,
+                                          std::int64_t n, float* out) {
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n; i += 2) {
     out[i] = x[i] * c[i] + x[i + 1] * s[i + 1];
@@ -166,8 +166,8 @@ POLYPHONY_VECTORIZED float normalize(const float* x, std::int64_t n, float eps, 
   return rstd;
 }
 
-POLYPHONY_VECTORIZED void normalize_back(const float* g, const float* xhat, float rstd,
-                                         std::int64_t n, float* out) {
+POLYPHONY_VECTORIZED void normalize_backward(const float* g, const float* xhat, float rstd,
+                                             std::int64_t n, float* out) {
   const auto count = static_cast<float>(n);
   const float mean = sum_over(
                          n, [&](std::int64_t i, Lanes& s) { s += lanes_at(g + i); },
@@ -204,7 +204,7 @@ POLYPHONY_VECTORIZED void softmax(float* x, std::int64_t n) {
   for (std::int64_t j = 0; j < n; ++j) x[j] *= share;
 }
 
-POLYPHONY_VECTORIZED void softmax_back(const float* p, std::int64_t n, float* x) {
+POLYPHONY_VECTORIZED void softmax_backward(const float* p, std::int64_t n, float* x) {
   const float sum = sum_over(
       n, [&](std::int64_t i, Lanes& s) { s += lanes_at(p + i) * lanes_at(x + i); },
       [&](std::int64_t i) { return p[i] * x[i]; });

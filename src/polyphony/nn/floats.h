@@ -40,7 +40,7 @@ void add_product(const float* r, const float* x, const float* f, std::int64_t n,
 /// out = max(x, 0) f; NaN stays NaN; out may be x.
 void relu_product(const float* x, const float* f, std::int64_t n, float* out);
 /// out = g factor where y > 0, else 0; out may be g.
-void relu_back(const float* g, const float* y, float factor, std::int64_t n, float* out);
+void relu_backward(const float* g, const float* y, float factor, std::int64_t n, float* out);
 
 /// out += x; out = x a + b, with a, b as long as x.
 void accumulate(const float* x, std::int64_t n, float* out);
@@ -55,18 +55,18 @@ float dot(const float* x, const float* y, std::int64_t n);
 /// out = x c + swapped(x) s, where neighbours (2i, 2i + 1) swap places. n even.
 void rotate(const float* x, const float* c, const float* s, std::int64_t n, float* out);
 /// Its transpose: out = x c + swapped(x s).
-void rotate_back(const float* x, const float* c, const float* s, std::int64_t n, float* out);
+void rotate_backward(const float* x, const float* c, const float* s, std::int64_t n, float* out);
 
 /// Layer norm's centre: out = (x - mean) / sqrt(variance + eps); out may be x.
 /// @return 1 / sqrt(variance + eps)
 float normalize(const float* x, std::int64_t n, float eps, float* out);
 /// Its gradient: out = rstd (g - mean(g) - xhat mean(g xhat)); out may be g.
-void normalize_back(const float* g, const float* xhat, float rstd, std::int64_t n, float* out);
+void normalize_backward(const float* g, const float* xhat, float rstd, std::int64_t n, float* out);
 
 /// x = exp(x - max) / sum, of a row; exact to 2 ulp. n at least 1.
 void softmax(float* x, std::int64_t n);
 /// x = p (x - sum(p x)): the gradient of softmax.
-void softmax_back(const float* p, std::int64_t n, float* x);
+void softmax_backward(const float* p, std::int64_t n, float* x);
 
 /// The next multiple of 16: the width of what `multiply_small` takes.
 inline std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }

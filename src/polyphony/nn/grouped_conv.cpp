@@ -30,12 +30,12 @@ struct Shape {
   std::int64_t window() const { return kernel * channels; }  // what a frame reads of its group
 };
 
-/// Which way the taps of a group run.
-enum class Way { kForward, kBackward };
+/// A pass over a group: its taps run from the first to the last, or back.
+enum class Pass { kForward, kBackward };
 
-/// One group's frames of an item with zeros around them: [frames + kernel - 1, channels].
-std::vector<float> surrounded(const float* item, const Shape& s, std::int64_t group,
-                              std::int64_t before) {
+/// One group's frames of an item, padded with zeros: [frames + kernel - 1, channels].
+std::vector<float> padded_frames(const float* item, const Shape& s, std::int64_t group,
+                                 std::int64_t before) {
   std::vector<float> out(static_cast<std::size_t>((s.frames + s.kernel - 1) * s.channels));
   for (std::int64_t t = 0; t < s.frames; ++t) {
     std::copy_n(item + t * s.dims + group * s.channels, s.channels,
@@ -83,11 +83,11 @@ struct Taps {
 
 /// A group's weight as the matrix [kernel * channels, width] that windows of frames are multiplied
 /// by, or in the backward pass windows of gradients.
-std::vector<float> taps_of(const Taps& taps, const Shape& s, std::int64_t group, Way way) {
+std::vector<float> taps_of(const Taps& taps, const Shape& s, std::int64_t group, Pass pass) {
   std::vector<float> out(static_cast<std::size_t>(s.window() * s.width()));
   const float* from = taps.v.data_ptr<float>() + group * s.channels * s.window();
   const std::int64_t step = s.channels * s.width();  // from tap to tap
-  const bool forward = way == Way::kForward;
+  const bool forward = pass == Pass::kForward;
   for (std::int64_t i = 0; i < s.channels; ++i) {
     if (forward) {
       Transpose{from + i * s.kernel, s.window(), out.data() + i * s.width(), step,
@@ -106,7 +106,7 @@ std::vector<float> taps_of(const Taps& taps, const Shape& s, std::int64_t group,
   return out;
 }
 
-/// The way back from the matrix of `taps_of`, forward.
+/// The inverse of `taps_of`, forward.
 void put_taps(const std::vector<float>& taps, const Shape& s, std::int64_t group, float* weight) {
   float* to = weight + group * s.channels * s.window();
   for (std::int64_t i = 0; i < s.channels; ++i) {
@@ -139,20 +139,20 @@ void for_each_group(const Shape& s, const Work& work) {
 }
 
 /// @param bias  may be null: zeros
-at::Tensor run(const at::Tensor& x, const Taps& weight, const float* bias, Way way) {
+at::Tensor run(const at::Tensor& x, const Taps& weight, const float* bias, Pass pass) {
   const Shape s(x, weight.v);
   at::Tensor out = at::empty_like(x);
   // What lies before the first frame's own place in its window.
-  const std::int64_t before = way == Way::kForward ? s.kernel / 2 : s.kernel - 1 - s.kernel / 2;
+  const std::int64_t before = pass == Pass::kForward ? s.kernel / 2 : s.kernel - 1 - s.kernel / 2;
   for_each_group(s, [&](std::int64_t group) {
-    const std::vector<float> taps = taps_of(weight, s, group, way);
+    const std::vector<float> taps = taps_of(weight, s, group, pass);
     for (std::int64_t i = 0; i < x.size(0); ++i) {
       const std::int64_t at = i * s.frames * s.dims;
       std::vector<float> sums(static_cast<std::size_t>(s.frames * s.width()));
       for (std::int64_t t = 0; bias != nullptr && t < s.frames; ++t) {
         std::copy_n(bias + group * s.channels, s.channels, sums.data() + t * s.width());
       }
-      convolve(surrounded(x.data_ptr<float>() + at, s, group, before), taps, s, sums);
+      convolve(padded_frames(x.data_ptr<float>() + at, s, group, before), taps, s, sums);
       for (std::int64_t t = 0; t < s.frames; ++t) {
         std::copy_n(sums.data() + t * s.width(), s.channels,
                     out.data_ptr<float>() + at + t * s.dims + group * s.channels);
@@ -171,14 +171,14 @@ at::Tensor weight_gradient(const at::Tensor& x, const at::Tensor& gradient, cons
     for (std::int64_t i = 0; i < x.size(0); ++i) {
       const std::int64_t at = i * s.frames * s.dims;
       const std::vector<float> frames =
-          surrounded(x.data_ptr<float>() + at, s, group, s.kernel / 2);
-      std::vector<float> back(static_cast<std::size_t>(s.frames * s.width()));
+          padded_frames(x.data_ptr<float>() + at, s, group, s.kernel / 2);
+      std::vector<float> grads(static_cast<std::size_t>(s.frames * s.width()));
       for (std::int64_t t = 0; t < s.frames; ++t) {
         std::copy_n(gradient.data_ptr<float>() + at + t * s.dims + group * s.channels, s.channels,
-                    back.data() + t * s.width());
+                    grads.data() + t * s.width());
       }
       floats::multiply_small({s.window(), s.width(), s.frames, frames.data(), 1, s.channels,
-                              back.data(), s.width(), sums.data(), s.width()});
+                              grads.data(), s.width(), sums.data(), s.width()});
     }
     put_taps(sums, s, group, out.data_ptr<float>());
   });
@@ -194,8 +194,9 @@ at::Tensor sums_of_products(const at::Tensor& a, const at::Tensor& b) {
   });
 }
 
-/// out = out a + v b, taps by taps: the gradient of v where `out` is that of v scale.
-void turn(const at::Tensor& out, const at::Tensor& a, const at::Tensor& v, const at::Tensor& b) {
+/// out = out a + v b, taps by taps: the gradient of v if `out` is that of v scale.
+void apply_scale_gradient(const at::Tensor& out, const at::Tensor& a, const at::Tensor& v,
+                          const at::Tensor& b) {
   const std::int64_t size = v.size(2);
   for_row_blocks(v.numel() / size, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t row = first; row < last; ++row) {
@@ -212,22 +213,23 @@ struct GroupedConv : Function<GroupedConv> {
     const at::Tensor norms = sums_of_products(v, v).sqrt_();
     const at::Tensor scale = g.flatten() / norms;
     context->save_for_backward({x, v, g, norms, scale});
-    return run(x, {v, scale}, bias.data_ptr<float>(), Way::kForward);
+    return run(x, {v, scale}, bias.data_ptr<float>(), Pass::kForward);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &v = saved[1], &norms = saved[3], &scale = saved[4];
     const at::Tensor gradient = gradients[0].contiguous();
-    at::Tensor back, v_back, g_back, bias_back;
-    if (context->needs_input_grad(0)) back = run(gradient, {v, scale}, nullptr, Way::kBackward);
+    at::Tensor input_grad, v_grad, g_grad, bias_grad;
+    if (context->needs_input_grad(0))
+      input_grad = run(gradient, {v, scale}, nullptr, Pass::kBackward);
     if (context->needs_input_grad(1) || context->needs_input_grad(2)) {
-      v_back = weight_gradient(saved[0], gradient, {v, scale});
-      const at::Tensor along = sums_of_products(v_back, v);
-      g_back = (along / norms).view(saved[2].sizes());
-      turn(v_back, scale, v, -(scale * along / (norms * norms)));
+      v_grad = weight_gradient(saved[0], gradient, {v, scale});
+      const at::Tensor along = sums_of_products(v_grad, v);
+      g_grad = (along / norms).view(saved[2].sizes());
+      apply_scale_gradient(v_grad, scale, v, -(scale * along / (norms * norms)));
     }
-    if (context->needs_input_grad(3)) bias_back = column_sums(gradient.flatten(0, 1));
-    return {back, v_back, g_back, bias_back};
+    if (context->needs_input_grad(3)) bias_grad = column_sums(gradient.flatten(0, 1));
+    return {input_grad, v_grad, g_grad, bias_grad};
   }
 };
 

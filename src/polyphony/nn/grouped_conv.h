@@ -15,7 +15,7 @@ struct NormedWeight {
 
 /// A convolution over time that keeps the number of frames, channels in groups: frame t of the
 /// result reads frames t - kernel / 2 to t - kernel / 2 + kernel - 1, zeros beyond the ends
-/// (torch's conv1d with padding = kernel / 2, less its last frame where the kernel is even). Frames
+/// (torch's conv1d with padding = kernel / 2, less its last frame if the kernel is even). Frames
 /// are read where they lie, never unfolded. Differentiable.
 /// @param x     float32 [batch, frames, dims]
 /// @param bias  float32 [dims]

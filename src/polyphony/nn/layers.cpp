@@ -9,7 +9,7 @@
 namespace polyphony::nn {
 namespace {
 
-/// LibTorch 1.13.1 leaves the gradient of GELU uninitialised where the incoming one is not
+/// LibTorch 1.13.1 leaves the gradient of GELU uninitialised if the incoming one is not
 /// contiguous and the input is.
 class Gelu : public torch::autograd::Function<Gelu> {
  public:

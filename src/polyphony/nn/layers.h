@@ -64,7 +64,7 @@ class Embedding : public torch::nn::Module {
   std::int64_t padding_index_;
 };
 
-/// The submodule that dotted names lead to, made of empty modules where it is not there yet.
+/// The submodule that dotted names lead to, made of empty modules if it is not there yet.
 torch::nn::Module& submodule(torch::nn::Module& root, const std::string& path);
 
 /// Registers a module under a dotted name: "attention.self.query".

@@ -18,7 +18,7 @@ struct MaskSpans {
 
 /// SpecAugment's mask as Transformers 4.27.1 computes it, draw for draw.
 /// @param lengths  valid positions of each row
-/// @param width    positions of a row; where a span is longer than that, nothing is masked
+/// @param width    positions of a row; if a span is longer than that, nothing is masked
 ///   (Transformers throws)
 /// @return bool [rows, width], true where masked
 at::Tensor mask_indices(std::span<const std::int64_t> lengths, std::int64_t width,

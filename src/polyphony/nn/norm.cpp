@@ -54,9 +54,10 @@ struct Center : Function<Center> {
           const std::int64_t at = row * dims;
           T* to = out.data_ptr<T>() + at;
           float* line = place(to, buffer.data());
-          floats::normalize_back(view(gradient.data_ptr<T>() + at, dims, buffer.data() + dims),
-                                 view(saved[0].data_ptr<T>() + at, dims, buffer.data() + 2 * dims),
-                                 saved[1].data_ptr<float>()[row], dims, line);
+          floats::normalize_backward(
+              view(gradient.data_ptr<T>() + at, dims, buffer.data() + dims),
+              view(saved[0].data_ptr<T>() + at, dims, buffer.data() + 2 * dims),
+              saved[1].data_ptr<float>()[row], dims, line);
           put(line, dims, to);
         }
       });
@@ -69,7 +70,7 @@ struct AddNorm : Function<AddNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& residual,
                             const c10::optional<at::Tensor>& added, const at::Tensor& weight,
                             const at::Tensor& bias, const DropoutMask& mask) {
-    keep(context, mask);
+    keep(context, std::make_pair(mask, added.has_value()));
     const at::Tensor branch = added.value_or(at::Tensor());
     at::Tensor out = at::empty_like(residual);
     at::Tensor centered = at::empty_like(residual);
@@ -78,24 +79,22 @@ struct AddNorm : Function<AddNorm> {
       run<decltype(type)>(residual, branch, {weight, bias}, mask, {out, centered, scales});
     });
     context->save_for_backward({centered, scales, weight});
-    context->saved_data["branch"] = branch.defined();
     return out;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor gradient = gradients[0].contiguous();
-    at::Tensor back = at::empty_like(gradient);
-    at::Tensor branch_back;
-    const DropoutMask& mask = kept<DropoutMask>(context);
-    const bool branch = context->saved_data.at("branch").toBool();
-    if (branch) branch_back = mask.active() ? at::empty_like(gradient) : back;
+    at::Tensor residual_grad = at::empty_like(gradient);
+    at::Tensor branch_grad;
+    const auto& [mask, has_branch] = kept<std::pair<DropoutMask, bool>>(context);
+    if (has_branch) branch_grad = mask.active() ? at::empty_like(gradient) : residual_grad;
     const std::int64_t dims = gradient.size(1);
     const at::Tensor sums = visit_type(gradient, [&](auto type) {
-      return run_back<decltype(type)>(gradient, saved, mask, back,
-                                      branch && mask.active() ? branch_back : at::Tensor());
+      return run_backward<decltype(type)>(gradient, saved, mask, residual_grad,
+                                          has_branch && mask.active() ? branch_grad : at::Tensor());
     });
-    return {back, branch_back, sums.narrow(0, 0, dims), sums.narrow(0, dims, dims), {}};
+    return {residual_grad, branch_grad, sums.narrow(0, 0, dims), sums.narrow(0, dims, dims), {}};
   }
 
  private:
@@ -134,9 +133,9 @@ struct AddNorm : Function<AddNorm> {
 
   /// @return gradients of weight and bias, one after the other
   template <class T>
-  static at::Tensor run_back(const at::Tensor& gradient, const variable_list& saved,
-                             const DropoutMask& mask, const at::Tensor& back,
-                             const at::Tensor& branch_back) {
+  static at::Tensor run_backward(const at::Tensor& gradient, const variable_list& saved,
+                                 const DropoutMask& mask, const at::Tensor& residual_grad,
+                                 const at::Tensor& branch_grad) {
     const std::int64_t dims = gradient.size(1);
     const auto* weight = saved[2].data_ptr<float>();
     return sum_over_rows(
@@ -149,16 +148,16 @@ struct AddNorm : Function<AddNorm> {
           floats::accumulate_product(g, centered, dims, sums);
           floats::accumulate(g, dims, sums + dims);
           floats::multiply(g, weight, dims, weighted);
-          floats::normalize_back(weighted, centered, saved[1].data_ptr<float>()[row], dims,
-                                 weighted);
-          float* line = place(back.data_ptr<T>() + at, weighted);
+          floats::normalize_backward(weighted, centered, saved[1].data_ptr<float>()[row], dims,
+                                     weighted);
+          float* line = place(residual_grad.data_ptr<T>() + at, weighted);
           if (line != weighted) std::copy_n(weighted, dims, line);
-          put(line, dims, back.data_ptr<T>() + at);
-          if (!branch_back.defined()) return;
+          put(line, dims, residual_grad.data_ptr<T>() + at);
+          if (!branch_grad.defined()) return;
           mask.factors(at, dims, factors);
-          float* beside = place(branch_back.data_ptr<T>() + at, scratch + 4 * dims);
+          float* beside = place(branch_grad.data_ptr<T>() + at, scratch + 4 * dims);
           floats::multiply(weighted, factors, dims, beside);
-          put(beside, dims, branch_back.data_ptr<T>() + at);
+          put(beside, dims, branch_grad.data_ptr<T>() + at);
         });
   }
 };

@@ -9,7 +9,7 @@
 namespace polyphony::nn {
 
 /// Where the rows of a batch of sequences lie when what is padding is left out: item by item, in
-/// the order of their positions. Position 0 of each item stays even where it is padding, since it
+/// the order of their positions. Position 0 of each item stays even if it is padding, since it
 /// is what classifiers read; `hidden` says so, and no attention sees it.
 struct Packed {
   std::vector<std::int64_t> begin;      ///< first row of each item; one more: number of rows
@@ -35,9 +35,9 @@ Layout first_positions(std::int64_t batch);
 
 /// The rows of `x`. @param x  [batch, positions, dims] @return [rows, dims]; differentiable
 at::Tensor gather_rows(const at::Tensor& x, const Layout& layout);
-/// Its way back, zeros where padding is; differentiable. @param rows  float [rows, dims]
+/// Its inverse, zeros where padding is; differentiable. @param rows  float [rows, dims]
 at::Tensor spread_rows(const at::Tensor& rows, const Layout& layout);
-/// Each row with its neighbours, channel by channel as a convolution of width 3 weighs them; zeros
+/// Each row with its neighbours, channel by channel as a convolution of width 3 reads them; zeros
 /// beyond the ends. @param x  [batch, positions, dims] @return [rows, dims * 3]; differentiable
 at::Tensor gather_windows(const at::Tensor& x, const Layout& layout);
 

@@ -22,7 +22,7 @@ struct BernoulliGroups {
 
   static constexpr std::int64_t kGroup = 128;
   enum class Instructions { kPortable, kAvx2, kAvx512 };
-  /// @param most  vector instructions to use at most; fewer where the processor lacks them
+  /// @param most  vector instructions to use at most; fewer if the processor lacks them
   void draw(std::int64_t first_group, std::int64_t groups, float* out,
             Instructions most = Instructions::kAvx512) const;
 };

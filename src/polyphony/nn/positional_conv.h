@@ -17,8 +17,8 @@ struct PositionalConvOptions {
 };
 
 /// The positions of wav2vec 2.0: a grouped convolution over time, whose weight is normed for each
-/// of its taps (Salimans and Kingma, 2016; `weight_norm(dim=2)`). Parameters: conv.{bias, weight_g,
-/// weight_v}.
+/// of its taps (Salimans and Kingma, 2016; `weight_norm(dim=2)`).
+/// Parameters: conv.{bias, weight_g, weight_v}.
 class PositionalConv : public torch::nn::Module {
  public:
   explicit PositionalConv(const PositionalConvOptions& options);

@@ -92,15 +92,16 @@ struct Embedded {
   DropoutMask mask;
 };
 
-/// A row's rotation, or with `sign` -1 its inverse.
-void turn(const Embedded& e, const float* x, std::int64_t position, bool back, float* out) {
+/// A row's rotation, or its transpose, as the gradient needs it.
+void rotate_row(const Embedded& e, const float* x, std::int64_t position, bool transposed,
+                float* out) {
   const std::int64_t width = e.tables->dims / e.tables->heads;
   const float* cosines = e.tables->cosines.data_ptr<float>() + position * width;
   const float* sines = e.tables->sines.data_ptr<float>() + position * width;
   for (std::int64_t head = 0; head < e.tables->heads; ++head) {
     const std::int64_t at = head * width;
-    if (back) {
-      floats::rotate_back(x + at, cosines, sines, width, out + at);
+    if (transposed) {
+      floats::rotate_backward(x + at, cosines, sines, width, out + at);
     } else {
       floats::rotate(x + at, cosines, sines, width, out + at);
     }
@@ -125,7 +126,7 @@ struct Embed : Function<Embed> {
           const float* line = floats::view(x.data_ptr<T>() + row * dims, dims, scratch.data());
           float* target = floats::place(to, scratch.data() + dims);
           if (rotary) {
-            turn(e, line, number, false, target);
+            rotate_row(e, line, number, /*transposed=*/false, target);
           } else {
             const float* table = e.tables->numbers.template data_ptr<float>() + number * dims;
             std::copy_n(table, dims, target);
@@ -159,7 +160,8 @@ struct Embed : Function<Embed> {
           floats::multiply(g, dropped, dims, dropped);
           float* target = floats::place(to, scratch.data() + dims);
           if (e.tables->form == PositionForm::kRotary) {
-            turn(e, dropped, e.layout->positions[static_cast<std::size_t>(row)], true, target);
+            rotate_row(e, dropped, e.layout->positions[static_cast<std::size_t>(row)],
+                       /*transposed=*/true, target);
           } else {
             floats::scale(dropped, e.tables->scale, dims, target);
           }

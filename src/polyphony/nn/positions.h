@@ -14,10 +14,10 @@ namespace polyphony::nn {
 /// multimodal transformer, which share all parameter names, differ in it.
 enum class PositionForm {
   kSinusoidal,  ///< the form of January 2024: fairseq's table, added after scaling
-  kRotary,      ///< the later form: each head's neighbouring pairs are turned, before scaling
+  kRotary,      ///< the later form: each head's neighbouring pairs are rotated, before scaling
 };
 
-/// What positions do to the rows of a packed batch; the tables are kept for the longest sequence
+/// What positions do to the rows of a packed batch. Tables reach as far as the longest sequence
 /// yet.
 class PositionEmbedding {
  public:
@@ -35,13 +35,12 @@ class PositionEmbedding {
   std::shared_ptr<Tables> tables_;
 };
 
-/// Rotary position embedding (Su et al., 2021): the pair (2i, 2i+1) of each head is turned by
+/// Rotary position embedding (Su et al., 2021): the pair (2i, 2i+1) of each head is rotated by
 /// position / 10000^(2i / head_dims). @param x  float [batch, positions, heads, head_dims]
 at::Tensor rotate_positions(const at::Tensor& x);
 
 /// fairseq's sinusoidal table for a sequence without padding symbols. Its quirks: sines fill the
-/// first half and cosines the second, and the first position has number 1 (padding index 0, plus
-/// one).
+/// first half and cosines the second, and positions count from 1 (padding index 0, plus one).
 /// @param marks  float [batch, positions]; a mark of exactly 0 is padding and gets a zero row
 /// @return float [batch, positions, dims]
 at::Tensor sinusoidal_positions(const at::Tensor& marks, std::int64_t dims);

@@ -66,7 +66,7 @@ struct Shape {
 /// How a product reads its right matrix.
 enum class Right {
   kAsItLies,
-  kPacked,  ///< in oneDNN's own order: pays where the left one has many rows
+  kPacked,  ///< in oneDNN's own order: pays if the left one has many rows
 };
 
 struct Product {
@@ -150,7 +150,7 @@ void multiply_small(const at::Tensor& a, const at::Tensor& b, at::Tensor out, Be
   at::addmm_out(out, out, a, b, begin == Begin::kSum ? 1 : 0);
 }
 
-/// oneDNN's older interface, the faster one where the left matrix is a transpose.
+/// oneDNN's older interface, the faster one if the left matrix is a transpose.
 void multiply_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out,
                          Begin begin) {
   const Side left(a);
@@ -167,7 +167,7 @@ void multiply_transposed(const at::Tensor& a, const at::Tensor& b, const at::Ten
 void multiply_widened(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out,
                       Begin begin) {
   const at::NoGradGuard no_grad;
-  const at::Tensor wide = out.to(at::kFloat);  // out itself where it is
+  const at::Tensor wide = out.to(at::kFloat);  // out itself if it is
   multiply(a.to(at::kFloat), b.to(at::kFloat), wide, begin);
   if (out.scalar_type() != at::kFloat) out.copy_(wide);
 }
@@ -205,14 +205,14 @@ struct Linear : Function<Linear> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor gradient = gradients[0].contiguous();
-    at::Tensor back;
+    at::Tensor input_grad;
     if (context->needs_input_grad(0)) {
-      back = multiply(gradient, saved[1], gradient.scalar_type());
+      input_grad = multiply(gradient, saved[1], gradient.scalar_type());
     }
-    at::Tensor weight_back, bias_back;
-    if (context->needs_input_grad(1)) weight_back = multiply(gradient.t(), saved[0], at::kFloat);
-    if (context->needs_input_grad(2)) bias_back = column_sums(gradient);
-    return {back, weight_back, bias_back};
+    at::Tensor weight_grad, bias_grad;
+    if (context->needs_input_grad(1)) weight_grad = multiply(gradient.t(), saved[0], at::kFloat);
+    if (context->needs_input_grad(2)) bias_grad = column_sums(gradient);
+    return {input_grad, weight_grad, bias_grad};
   }
 };
 

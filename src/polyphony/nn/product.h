@@ -11,7 +11,7 @@ enum class Begin { kZero, kSum };
 /// processor, and it has bfloat16.
 /// @param a  [m, k], float32 or bfloat16; one of the two dimensions is dense, as in a transpose
 /// @param b  [k, n], of the same type
-/// @param out  [m, n], rows dense; float32, or bfloat16 where a and b are
+/// @param out  [m, n], rows dense; float32, or bfloat16 if a and b are
 void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out,
               Begin begin = Begin::kZero);
 /// A fresh out.

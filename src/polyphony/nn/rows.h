@@ -14,7 +14,7 @@
 namespace polyphony::nn {
 
 /// Calls `work` with a float or a bfloat16, as the tensor's elements are.
-/// @throws std::invalid_argument where they are neither
+/// @throws std::invalid_argument if they are neither
 template <class Work>
 auto visit_type(const at::Tensor& x, const Work& work) {
   if (x.scalar_type() == at::kFloat) return work(float{});

@@ -46,7 +46,7 @@ struct Taps {
       work(first, std::min(stride, kernel - first));
     }
   }
-  /// The same, but all taps at once where a frame is so short that copying it costs little.
+  /// The same, but all taps at once if a frame is so short that copying it costs little.
   template <class Work>
   void for_each_read(const Work& work) const {
     constexpr std::int64_t kShort = 64;
@@ -75,8 +75,7 @@ struct StridedConv : Function<StridedConv> {
       });
     }
     context->save_for_backward({typed, flat});
-    context->saved_data["bias"] = bias.has_value();
-    keep(context, taps);
+    keep(context, std::make_pair(taps, bias.has_value()));
     return out;
   }
 
@@ -85,29 +84,29 @@ struct StridedConv : Function<StridedConv> {
     const at::Tensor& x = saved[0];
     const at::Tensor gradient = gradients[0].contiguous();
     const at::Tensor typed = gradient.to(x.scalar_type());
-    const Taps& taps = kept<Taps>(context);
-    at::Tensor back, weight_back, bias_back;
-    if (context->needs_input_grad(0)) back = back_to_input(taps, typed, saved[1], x.sizes());
-    if (context->needs_input_grad(1)) weight_back = back_to_weight(taps, typed, x, saved[1]);
-    if (context->saved_data.at("bias").toBool()) bias_back = column_sums(gradient.flatten(0, 1));
-    return {back, weight_back, bias_back, at::Tensor()};
+    const auto& [taps, has_bias] = kept<std::pair<Taps, bool>>(context);
+    at::Tensor input_grad, weight_grad, bias_grad;
+    if (context->needs_input_grad(0)) input_grad = input_gradient(taps, typed, saved[1], x.sizes());
+    if (context->needs_input_grad(1)) weight_grad = weight_gradient(taps, typed, x, saved[1]);
+    if (has_bias) bias_grad = column_sums(gradient.flatten(0, 1));
+    return {input_grad, weight_grad, bias_grad, at::Tensor()};
   }
 
  private:
-  static at::Tensor back_to_input(const Taps& taps, const at::Tensor& gradient,
-                                  const at::Tensor& flat, at::IntArrayRef sizes) {
-    at::Tensor back = at::zeros(sizes, gradient.options().dtype(at::kFloat));
+  static at::Tensor input_gradient(const Taps& taps, const at::Tensor& gradient,
+                                   const at::Tensor& flat, at::IntArrayRef sizes) {
+    at::Tensor sum = at::zeros(sizes, gradient.options().dtype(at::kFloat));
     for (std::int64_t i = 0; i < sizes[0]; ++i) {
       taps.for_each_part([&](std::int64_t first, std::int64_t count) {
         multiply(gradient.select(0, i), taps.columns(flat, first, count),
-                 taps.rows(back.select(0, i), first, count), Begin::kSum);
+                 taps.rows(sum.select(0, i), first, count), Begin::kSum);
       });
     }
-    return back;
+    return sum;
   }
 
-  static at::Tensor back_to_weight(const Taps& taps, const at::Tensor& gradient,
-                                   const at::Tensor& x, const at::Tensor& flat) {
+  static at::Tensor weight_gradient(const Taps& taps, const at::Tensor& gradient,
+                                    const at::Tensor& x, const at::Tensor& flat) {
     const at::Tensor sum = at::empty(flat.sizes(), flat.options().dtype(at::kFloat));
     for (std::int64_t i = 0; i < x.size(0); ++i) {
       taps.for_each_read([&](std::int64_t first, std::int64_t count) {

@@ -58,16 +58,16 @@ at::Tensor TransformerLayer::add(const at::Tensor& residual, const at::Tensor& b
                      DropoutMask::draw_if(is_training(), options_.hidden_dropout));
 }
 
-at::Tensor TransformerLayer::attend(const at::Tensor& x, const Surroundings& around) const {
-  if (around.layout == nullptr) return out_->forward(look(x, around.bias));
-  const AttentionOptions options{options_.heads, Sight::kAll,
+at::Tensor TransformerLayer::attend(const at::Tensor& x, const AttentionMask& mask) const {
+  if (mask.layout == nullptr) return out_->forward(scaled_dot_product(x, mask.bias));
+  const AttentionOptions options{options_.heads, /*is_causal=*/false,
                                  DropoutMask::draw_if(is_training(), options_.attention_dropout)};
   return out_->forward(nn::attend(query_->forward(x), key_->forward(x), value_->forward(x),
-                                  {around.layout, around.layout}, options));
+                                  {mask.layout, mask.layout}, options));
 }
 
 /// Attention by plain operations, before the output projection.
-at::Tensor TransformerLayer::look(const at::Tensor& x, const at::Tensor& bias) const {
+at::Tensor TransformerLayer::scaled_dot_product(const at::Tensor& x, const at::Tensor& bias) const {
   const double scale = 1.0 / std::sqrt(static_cast<double>(options_.dims / options_.heads));
   const at::Tensor query = heads_of(query_->forward(x) * scale);
   const at::Tensor key = heads_of(key_->forward(x));
@@ -85,13 +85,14 @@ at::Tensor TransformerLayer::feed_forward(const at::Tensor& x) const {
   return output_->forward(drop(wide, options_.activation_dropout));
 }
 
-at::Tensor TransformerLayer::forward(const at::Tensor& x, const Surroundings& around) {
-  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : around.type;
+at::Tensor TransformerLayer::forward(const at::Tensor& x, const AttentionMask& mask,
+                                     at::ScalarType type) {
+  if (x.scalar_type() == at::kDouble) type = at::kDouble;
   if (options_.norm == NormPlace::kBefore) {
-    const at::Tensor attended = add(x, attend(attention_norm_->forward(x).to(type), around));
+    const at::Tensor attended = add(x, attend(attention_norm_->forward(x).to(type), mask));
     return add(attended, feed_forward(output_norm_->forward(attended).to(type)));
   }
-  const at::Tensor attended = attention_norm_->forward(add(x, attend(x.to(type), around)));
+  const at::Tensor attended = attention_norm_->forward(add(x, attend(x.to(type), mask)));
   return output_norm_->forward(add(attended, feed_forward(attended.to(type))));
 }
 

@@ -36,13 +36,10 @@ struct TransformerLayerOptions {
   LayerNames names = LayerNames::kText;
 };
 
-/// What a layer's attention sees.
-struct Surroundings {
-  Layout layout;    ///< of packed rows: each sees those of its item; null: rows are not packed
+/// Which positions a layer attends to.
+struct AttentionMask {
+  Layout layout;  ///< of packed rows: each attends to those of its item; null: rows are not packed
   at::Tensor bias;  ///< of rows that are not: see `attention_bias`
-  at::ScalarType type = at::kFloat;  ///< of the products' operands, float32 or bfloat16; the
-                                     ///< residual stream, norms, softmax and gradients of weights
-                                     ///< are float32
 };
 
 /// One layer of a transformer encoder (Vaswani et al., 2017).
@@ -52,11 +49,13 @@ class TransformerLayer : public torch::nn::Module {
 
   /// @param x  packed: float32 [rows, dims], and weights of attention are never stored; else float
   ///   [batch, positions, dims], by Transformers' own operations, which float64 needs
-  at::Tensor forward(const at::Tensor& x, const Surroundings& around);
+  /// @param type  of the products' operands, float32 or bfloat16; the residual stream, norms,
+  ///   softmax and gradients of weights are float32
+  at::Tensor forward(const at::Tensor& x, const AttentionMask& mask, at::ScalarType type);
 
  private:
-  at::Tensor attend(const at::Tensor& x, const Surroundings& around) const;
-  at::Tensor look(const at::Tensor& x, const at::Tensor& bias) const;
+  at::Tensor attend(const at::Tensor& x, const AttentionMask& mask) const;
+  at::Tensor scaled_dot_product(const at::Tensor& x, const at::Tensor& bias) const;
   at::Tensor feed_forward(const at::Tensor& x) const;
   at::Tensor heads_of(const at::Tensor& x) const;
   at::Tensor add(const at::Tensor& residual, const at::Tensor& branch) const;
@@ -73,7 +72,7 @@ class TransformerLayer : public torch::nn::Module {
   std::shared_ptr<LayerNorm> output_norm_;
 };
 
-/// What is added to the scores: 0 where to look, the least float where padding is.
+/// What is added to the scores: 0 for real positions, the least float for padding.
 /// @param mask  bool [batch, positions], true where real; undefined: all real
 /// @return float [batch, 1, 1, positions], or undefined
 at::Tensor attention_bias(const at::Tensor& mask);
