@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/callbacks/monitor.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
@@ -90,11 +91,11 @@ void EarlyStopping::check(train::Trainer& trainer) {
   const float best = best_;
   const std::string reason = observe(static_cast<float>(*value));
   if (options_.verbose && trainer.is_global_zero() && best_ != best) {
-    fmt::print("{} improved to {:.4f}\n", options_.monitor, best_);
+    inform("{} improved to {:.4f}", options_.monitor, best_);
   }
   if (!trainer.collective().any(!reason.empty())) return;
   stopped_epoch_ = trainer.current_epoch();
-  if (trainer.is_global_zero()) fmt::print("early stopping: {}\n", reason);
+  if (trainer.is_global_zero()) inform("early stopping: {}", reason);
   trainer.request_stop();
 }
 

@@ -8,6 +8,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/leftovers.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/callbacks/checkpoint_name.h>
 #include <polyphony/callbacks/monitor.h>
 #include <polyphony/config/bind/registry.h>
@@ -276,7 +277,7 @@ void ModelCheckpoint::save(train::Trainer& trainer, const std::string& path) {
   written_ = now_;
   if (options_.safetensors) trainer.announce_checkpoint(twin(path));
   trainer.announce_checkpoint(path);
-  if (options_.verbose && trainer.is_global_zero()) fmt::print("checkpoint: {}\n", path);
+  if (options_.verbose && trainer.is_global_zero()) inform("checkpoint: {}", path);
 }
 
 void ModelCheckpoint::write(train::Trainer& trainer, const std::string& path) {

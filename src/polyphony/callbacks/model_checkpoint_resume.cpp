@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/callbacks/model_checkpoint.h>
 #include <polyphony/train/trainer.h>
 
@@ -73,9 +74,9 @@ void tell_new_ranking(const Value& checkpoint, const std::string& key) {
   if (states == nullptr || states->find(key) != nullptr) return;
   for (const auto& [other, state] : states->entries()) {
     if (!other.as_string().starts_with("ModelCheckpoint{")) continue;
-    fmt::print(
+    inform(
         "checkpoints are ranked anew: the best by another monitor, mode or interval stay where "
-        "they are ({} in place of {})\n",
+        "they are ({} in place of {})",
         key, other.as_string());
     return;
   }
@@ -178,8 +179,8 @@ bool bring_file(const fs::path& from, const fs::path& to, bool copies) {
   fs::copy_file(from, unfinished, fs::copy_options::overwrite_existing, error);
   if (!error) fs::rename(unfinished, to, error);
   if (!error) return true;
-  fmt::print(stderr, "warning: {}: cannot be copied to {}: {}; it is used where it lies\n",
-             from.string(), to.string(), error.message());
+  warn("{}: cannot be copied to {}: {}; it is used where it lies", from.string(), to.string(),
+       error.message());
   fs::remove(unfinished, error);
   return false;
 }
@@ -217,10 +218,10 @@ std::string ModelCheckpoint::adopt(const std::string& path, bool best, bool stay
     return in_place_ || stays || here ? file.path : bring(file, best);
   }
   std::error_code error;
-  fmt::print(stderr, "warning: {}: {}: it is out of the ranking{}\n", file.path,
-             fs::exists(file.path, error) ? "is not the checkpoint that was saved there"
-                                          : "the ranked checkpoint is gone",
-             options_.monitor ? " by " + *options_.monitor : "");
+  warn("{}: {}: it is out of the ranking{}", file.path,
+       fs::exists(file.path, error) ? "is not the checkpoint that was saved there"
+                                    : "the ranked checkpoint is gone",
+       options_.monitor ? " by " + *options_.monitor : "");
   return "";
 }
 
@@ -275,8 +276,7 @@ void ModelCheckpoint::adopt_ranking(train::Trainer& trainer) {
   }
   rank_anew();
   if (trainer.is_global_zero() && kept.size() < places.size()) {
-    fmt::print(stderr, "warning: {}\n",
-               kept.empty() ? "no ranked checkpoint is left: the next one is the best"
+    warn("{}", kept.empty() ? "no ranked checkpoint is left: the next one is the best"
                             : fmt::format("the best is now {}", now_.best_path));
   }
 }

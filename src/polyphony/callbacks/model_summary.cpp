@@ -1,7 +1,6 @@
 #include <polyphony/callbacks/model_summary.h>
 
-#include <fmt/format.h>
-
+#include <polyphony/base/notice.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
@@ -14,7 +13,7 @@ void ModelSummaryOptions::describe(config::Fields& f) {
 
 void ModelSummary::on_fit_start(train::Trainer& trainer) {
   if (options_.max_depth == 0 || !trainer.is_global_zero()) return;
-  fmt::print("{}", trainer.task().summary(options_.max_depth));
+  notify(Notice::kInfo, trainer.task().summary(options_.max_depth));
 }
 
 POLYPHONY_REGISTER(train::Callback, ModelSummary, "polyphony.callbacks.ModelSummary",

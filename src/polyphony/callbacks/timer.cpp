@@ -1,7 +1,6 @@
 #include <polyphony/callbacks/timer.h>
 
-#include <fmt/format.h>
-
+#include <polyphony/base/notice.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/train/trainer.h>
 
@@ -29,7 +28,7 @@ void Timer::check(train::Trainer& trainer) {
   if (!trainer.collective().rank_zero_says(over)) return;
   trainer.request_stop();
   if (options_.verbose && trainer.is_global_zero()) {
-    fmt::print("timer: {:.0f} s are up\n", options_.duration->seconds);
+    inform("timer: {:.0f} s are up", options_.duration->seconds);
   }
 }
 

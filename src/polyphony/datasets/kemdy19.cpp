@@ -9,6 +9,7 @@
 #include <polyphony/audio/decode.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/bind/registry.h>
 
 namespace polyphony::datasets {
@@ -50,7 +51,7 @@ KemdyDataset::KemdyDataset(KemdyOptions options)
                       "give one name for each label, in label order");
   }
   if (read_.left_out > 0) {
-    fmt::print(stderr, "{}: {} rows with a missing cell left out\n", read_.source, read_.left_out);
+    note("{}: {} rows with a missing cell left out", read_.source, read_.left_out);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <polyphony/audio/decode.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/text/ngrams.h>
 
@@ -196,8 +197,8 @@ void SpeechTextDataset::read_rows() {
     table_.lines.push_back(manifest.table.lines[i]);
   }
   if (without_text > 0) {
-    fmt::print(stderr, "{}: {} rows without text left out of split '{}'\n", options_.manifest,
-               without_text, options_.split);
+    note("{}: {} rows without text left out of split '{}'", options_.manifest, without_text,
+         options_.split);
   }
   if (rows_.empty()) {
     throw DataError(fmt::format("{}: split '{}' is empty", options_.manifest, options_.split),

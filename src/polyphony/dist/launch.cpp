@@ -21,6 +21,7 @@
 #include <polyphony/base/failure.h>
 #include <polyphony/base/files.h>
 #include <polyphony/base/last_line.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/dist/socket.h>
 #include <polyphony/record/host.h>
@@ -117,7 +118,7 @@ int exit_code_of(const std::function<void()>& work) {
     return 0;
   } catch (const std::exception& error) {
     const Failure failure = failure_of(error);
-    fmt::print(stderr, "polyphony: {}\n", failure.text);
+    note("polyphony: {}", failure.text);
     return failure.exit_code;
   }
 }

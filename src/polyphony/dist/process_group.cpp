@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
@@ -23,6 +22,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <polyphony/base/notice.h>
 #include <polyphony/dist/engine.h>
 #include <polyphony/dist/peer_watch.h>
 #include <polyphony/record/host.h>
@@ -171,7 +171,7 @@ std::unique_ptr<PeerWatch> open_watch(c10d::Store& store, PeerWatch::Options opt
 }
 
 [[noreturn]] void end_process(const PeerLost& loss) {
-  std::fprintf(stderr, "polyphony: %s\n", loss.what());
+  note("polyphony: {}", loss.what());
   std::_Exit(static_cast<int>(loss.exit_code()));
 }
 

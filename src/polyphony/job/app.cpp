@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/errors.h>
 #include <polyphony/job/completion.h>
 #include <polyphony/job/earlier_run.h>
@@ -23,8 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using config::Composition;
 using config::Node;
-
-void warn(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
 
 /// The composition of a single run; nothing if files or overrides name hydra.mode, or if it cannot
 /// be composed: it may be a sweep then.
@@ -111,7 +110,7 @@ void check_one_command(const Arguments& arguments) {
 
 int run_app(const App& app, Arguments arguments) {
   if (arguments.version) {
-    fmt::print("{}\n", app.version);
+    inform("{}", app.version);
     return 0;
   }
   if (arguments.rerun) return rerun(app, *arguments.rerun, arguments.overrides);

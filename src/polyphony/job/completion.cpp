@@ -12,6 +12,7 @@
 #include <fmt/ranges.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/compose/repository.h>
 #include <polyphony/config/yaml/scalars.h>
 
@@ -257,7 +258,7 @@ std::string line_to_complete() {
 
 void print_candidates(const std::string& shell, const std::vector<std::string>& candidates) {
   if (!candidates.empty()) {
-    fmt::print("{}\n", fmt::join(candidates, shell == "fish" ? "\n" : " "));
+    inform("{}", fmt::join(candidates, shell == "fish" ? "\n" : " "));
   }
 }
 
@@ -268,9 +269,9 @@ void shell_completion(const App& app, const std::vector<std::string>& overrides)
   const std::string shell = equal == word.npos ? "" : word.substr(equal + 1);
   const std::string executable = app.program.substr(0, app.program.find(' '));
   if (command == "install") {
-    fmt::print("{}", completion_script(shell, executable));
+    notify(Notice::kInfo, completion_script(shell, executable));
   } else if (command == "uninstall") {
-    fmt::print("{}", completion_removal(shell, executable));
+    notify(Notice::kInfo, completion_removal(shell, executable));
   } else if (command == "query") {
     print_candidates(shell, completions(app, line_to_complete()));
   } else {

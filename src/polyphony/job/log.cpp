@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::job {
@@ -264,7 +265,7 @@ void Log::write(Level level, const std::string& logger, const std::string& messa
     const std::size_t dot = name.rfind('.');
     name = name.substr(0, dot == name.npos ? 0 : dot);
   }
-  if (!reached && level >= Level::kWarning) fmt::print(stderr, "{}\n", message);
+  if (!reached && level >= Level::kWarning) note("{}", message);
 }
 
 }  // namespace polyphony::job

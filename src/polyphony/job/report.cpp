@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/errors.h>
 #include <polyphony/config/yaml/scalars.h>
 #include <polyphony/job/settings.h>
@@ -44,10 +45,9 @@ Failure failure_of(const std::exception& error) {
 void print_failure(const Failure& failure, const std::vector<std::string>* overrides) {
   std::fflush(stdout);
   if (overrides != nullptr) {
-    fmt::print(stderr, "Error executing job with overrides: {}\n",
-               config::python_str(list_of(*overrides)));
+    note("Error executing job with overrides: {}", config::python_str(list_of(*overrides)));
   }
-  fmt::print(stderr, "{}\n", failure.text);
+  note("{}", failure.text);
 }
 
 }  // namespace polyphony::job

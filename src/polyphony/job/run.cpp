@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/scalars.h>
 #include <polyphony/job/earlier_run.h>
 #include <polyphony/job/report.h>
@@ -94,7 +95,7 @@ fs::path make_output_directory(const fs::path& wanted, OutputDirectory how, bool
 Node Job::resolved() const {
   config::ResolveContext context;
   context.hydra = composition.hydra;
-  context.warn = [](const std::string& text) { fmt::print(stderr, "warning: {}\n", text); };
+  context.warn = [](const std::string& text) { warn("{}", text); };
   return config::resolve(composition.config, context);
 }
 
@@ -131,9 +132,9 @@ bool JobRun::changes_directory() const {
   const Node chdir = Settings(composition_).get("job.chdir");
   if (!chdir.is_null()) return chdir.as_bool();
   if (Settings(composition_).text("runtime.version_base") != "1.1") return false;
-  fmt::print(stderr,
-             "warning: Future Hydra versions will no longer change working directory at job "
-             "runtime by default.\n  to choose, set hydra.job.chdir=true or false\n");
+  warn(
+      "Future Hydra versions will no longer change working directory at job runtime by default.\n  "
+      "to choose, set hydra.job.chdir=true or false");
   return true;
 }
 

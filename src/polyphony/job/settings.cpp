@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/errors.h>
 #include <polyphony/config/yaml/scalars.h>
 
@@ -69,7 +70,7 @@ config::Composition Source::compose(const config::ComposeRequest& request) {
   for (const auto* texts : {&composition.warnings, &composition.hidden_typos}) {
     for (const std::string& text : *texts) {
       if (!warned_.insert(text).second || warnings_ == Warnings::kDropped) continue;
-      fmt::print(stderr, "warning: {}\n", text);
+      warn("{}", text);
     }
   }
   return composition;

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/compose/repository.h>
 #include <polyphony/config/yaml/dump.h>
 #include <polyphony/config/yaml/errors.h>
@@ -23,7 +24,7 @@ using config::Node;
 using Row = std::vector<std::string>;
 
 void header(const std::string& text, char filler) {
-  fmt::print("{}\n{}\n", text, std::string(text.size(), filler));
+  inform("{}\n{}", text, std::string(text.size(), filler));
 }
 
 /// A table in Hydra's form. @param tail  what it puts behind the header's last bar
@@ -40,12 +41,12 @@ void table(const std::vector<Row>& rows, const std::string& tail) {
   };
   const std::string top = line(rows[0]) + tail;
   header(top, '-');
-  for (std::size_t i = 1; i < rows.size(); ++i) fmt::print("{}\n", line(rows[i]));
-  fmt::print("{}\n", std::string(top.size(), '-'));
+  for (std::size_t i = 1; i < rows.size(); ++i) inform("{}", line(rows[i]));
+  inform("{}", std::string(top.size(), '-'));
 }
 
 void show_search_path(const config::Repository& repository) {
-  fmt::print("\n");
+  inform("");
   header("Config search path", '*');
   std::vector<Row> rows{{"Provider", "Search path"}};
   for (const config::ConfigSource& source : repository.sources()) {
@@ -55,18 +56,18 @@ void show_search_path(const config::Repository& repository) {
 }
 
 void show_tree(const config::DefaultsTree& tree, int indent) {
-  fmt::print("{:{}}{}{}\n", "", 2 * indent, tree.text, tree.children.empty() ? "" : ":");
+  inform("{:{}}{}{}", "", 2 * indent, tree.text, tree.children.empty() ? "" : ":");
   for (const config::DefaultsTree& child : tree.children) show_tree(child, indent + 1);
 }
 
 void show_defaults_tree(const Composition& composition) {
-  fmt::print("\n");
+  inform("");
   header("Defaults Tree", '*');
   show_tree(composition.tree, 0);
 }
 
 void show_defaults_list(const Composition& composition) {
-  fmt::print("\n");
+  inform("");
   header("Defaults List", '*');
   std::vector<Row> rows{{"Config path", "Package", "_self_", "Parent"}};
   for (const config::ResolvedDefault& file : composition.defaults) {
@@ -85,8 +86,8 @@ void show_plugins() {
       {"Sweeper:", {"BasicSweeper"}},
   }};
   for (const auto& [kind, names] : plugins) {
-    fmt::print("\t{}\n\t{}\n", kind, std::string(std::string_view(kind).size(), '-'));
-    for (const char* name : names) fmt::print("\t\t{}\n", name);
+    inform("\t{}\n\t{}", kind, std::string(std::string_view(kind).size(), '-'));
+    for (const char* name : names) inform("\t\t{}", name);
   }
 }
 
@@ -95,7 +96,7 @@ void show_composition(const Composition& composition, const config::Repository& 
   show_defaults_tree(composition);
   show_defaults_list(composition);
   header("Config", '*');
-  fmt::print("{}\n", config::to_yaml(composition.config));
+  inform("{}", config::to_yaml(composition.config));
 }
 
 /// Every group below a parent that has options, in full.
@@ -198,15 +199,15 @@ void show_config(Source& source, const Arguments& arguments) {
                       "name a key path of the configuration that --cfg shows");
   }
   if (shown->is_scalar()) {
-    fmt::print("{}\n", config::python_str(*shown));
+    inform("{}", config::python_str(*shown));
     return;
   }
-  if (!whole) fmt::print("# @package {}\n", package);
+  if (!whole) inform("# @package {}", package);
   if (arguments.resolve) {
     shown = whole ? config::resolve(root, settings.context())
                   : config::at_key(root, package, settings.context());
   }
-  fmt::print("{}", config::to_yaml(*shown));
+  notify(Notice::kInfo, config::to_yaml(*shown));
 }
 
 void show_info(Source& source, const std::string& kind, const std::vector<std::string>& overrides) {
@@ -230,14 +231,14 @@ void show_help(const App& app, Source& source, const Arguments& arguments) {
   if (!built_in || text.empty()) text = Settings(composition).text("help.template");
   const std::string shown =
       config::to_yaml(arguments.resolve ? resolved_config(composition) : composition.config);
-  fmt::print("{}\n", help_text(app, source.repository(), text, shown));
+  inform("{}", help_text(app, source.repository(), text, shown));
 }
 
 void show_hydra_help(const App& app, Source& source, const Arguments& arguments) {
   const Composition composition = source.load_hydra_only(arguments.overrides);
   const std::string text = Settings(composition).text("hydra_help.template");
   const std::string shown = config::to_yaml(hydra_without_help(composition));
-  fmt::print("{}\n", help_text(app, source.repository(), text, shown));
+  inform("{}", help_text(app, source.repository(), text, shown));
 }
 
 }  // namespace polyphony::job

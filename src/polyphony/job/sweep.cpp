@@ -11,6 +11,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/config/compose/sweep.h>
 #include <polyphony/config/yaml/dump.h>
@@ -92,17 +93,17 @@ class Sweep {
       missed += entry.outcome.state == Outcome::State::kNotRun;
     }
     if (failed + missed == 0) return 0;
-    fmt::print(stderr, "\n{} of {} jobs failed{}:\n", failed, entries_.size(),
-               missed > 0 ? fmt::format(", {} not run", missed) : "");
+    note("\n{} of {} jobs failed{}:", failed, entries_.size(),
+         missed > 0 ? fmt::format(", {} not run", missed) : "");
     int code = stopped_ == 0 ? 0 : 128 + stopped_;
     for (const Entry& entry : entries_) {
       if (entry.outcome.state == Outcome::State::kDone) continue;
       const bool not_run = entry.outcome.state == Outcome::State::kNotRun;
       const std::string& text = entry.outcome.failure.text;
-      fmt::print(stderr, "  #{} : {}: {}\n", entry.number, entry.title,
-                 not_run ? "not run" : text.substr(0, text.find('\n')));
+      note("  #{} : {}: {}", entry.number, entry.title,
+           not_run ? "not run" : text.substr(0, text.find('\n')));
       if (!entry.output.empty() && !not_run) {
-        fmt::print(stderr, "      see {}\n", entry.output.string());
+        note("      see {}", entry.output.string());
       }
       if (code == 0 && !not_run) code = entry.outcome.failure.exit_code;
     }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include <polyphony/base/notice.h>
 
 namespace polyphony::loggers {
 
@@ -16,13 +16,12 @@ void Guarded::attempt(const std::function<void(train::Logger&)>& call) const {
   try {
     call(*logger_);
     if (retry_ == 0) return;
-    fmt::print(stderr, "warning: {} is written again; it lacks {} calls\n", name_, left_out_);
+    warn("{} is written again; it lacks {} calls", name_, left_out_);
     retry_ = 0;
     left_out_ = 0;
   } catch (const std::exception& error) {
     if (retry_ == 0) {
-      fmt::print(stderr, "warning: {} fails; the run goes on, and it is tried again: {}\n", name_,
-                 error.what());
+      warn("{} fails; the run goes on, and it is tried again: {}", name_, error.what());
     }
     ++left_out_;
     retry_ = retry_ == 0 ? first_retry_ : std::min(2 * retry_, kLongestRetry);
@@ -48,7 +47,7 @@ void Guarded::finalize(const std::string& status) {
   next_try_ = {};
   attempt([&](train::Logger& logger) { logger.finalize(status); });
   if (left_out_ > 0) {
-    fmt::print(stderr, "warning: {} lacks the last {} calls of this run\n", name_, left_out_);
+    warn("{} lacks the last {} calls of this run", name_, left_out_);
   }
 }
 tensor::Value Guarded::state_dict() const {

@@ -9,6 +9,7 @@
 
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/record/artifact.h>
 #include <polyphony/record/host.h>
 
@@ -68,14 +69,13 @@ void LocalStore::load_state_dict(const tensor::Value& state) {
   std::error_code error;
   if (count == 0 || earlier == metrics_csv_ || fs::equivalent(earlier, metrics_csv_, error)) return;
   if (!fs::exists(earlier, error)) {
-    fmt::print("{} is gone: this run's metrics begin where it was resumed\n", earlier.string());
+    inform("{} is gone: this run's metrics begin where it was resumed", earlier.string());
     return;
   }
   try {
     take_rows(earlier, static_cast<std::size_t>(count));
   } catch (const Error& failure) {
-    fmt::print(stderr, "warning: this run's metrics begin where it was resumed: {}\n",
-               failure.what());
+    warn("this run's metrics begin where it was resumed: {}", failure.what());
   }
 }
 
@@ -99,8 +99,8 @@ void LocalStore::take_rows(const fs::path& earlier, std::size_t count) {
     ++taken;
   }
   if (taken == count && found.left_out == 0) return;
-  fmt::print(stderr, "warning: {}: {} of the {} rows that the checkpoint counts are taken over{}\n",
-             earlier.string(), taken, count, found.left_out > 0 ? "; " + found.note() : "");
+  warn("{}: {} of the {} rows that the checkpoint counts are taken over{}", earlier.string(), taken,
+       count, found.left_out > 0 ? "; " + found.note() : "");
 }
 
 }  // namespace polyphony::loggers

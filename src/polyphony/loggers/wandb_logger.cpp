@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/record/formats/wandb_log.h>
 
@@ -96,7 +97,7 @@ std::unique_ptr<record::Sink> WandbLogger::open(const record::RunInfo& run) {
   }
   options.resume = earlier.has_value() && options_.resume.has_value();
   auto log = std::make_unique<record::WandbLog>(std::move(options), run);
-  fmt::print("{}\n", place_text(*log, options_.offline));
+  inform("{}", place_text(*log, options_.offline));
   return log;
 }
 

@@ -5,6 +5,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/bind/registry.h>
 #include <polyphony/models/pretrained_folder.h>
 #include <polyphony/models/speech_network.h>
@@ -63,7 +64,7 @@ SequenceClassifier::SequenceClassifier(const Options& options)
     report_ = load_weights(
         *this, base_prefix(config_.kind) + ".", config_, WeightFiles(folder_), folder_.string(),
         options.ignore_mismatched_sizes ? Mismatch::kDrawAnew : Mismatch::kRefuse);
-    fmt::print(stderr, "{}", report_.text(classifier_class(config_.kind), folder_.string()));
+    notify(Notice::kNote, report_.text(classifier_class(config_.kind), folder_.string()));
   }
   if (options.freeze_feature_encoder) {
     auto* speech = dynamic_cast<SpeechNetwork*>(encoder_.get());

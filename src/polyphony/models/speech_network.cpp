@@ -37,10 +37,10 @@ void check(const EncoderInput& input) {
 }
 
 /// The draws of a step: a function of the run's generator, which checkpoints keep.
-NumpyRandom step_random(bool training) {
+nn::NumpyRandom step_random(bool training) {
   constexpr std::int64_t kSeeds = std::int64_t{1} << 32;
-  if (!training) return NumpyRandom(0);
-  return NumpyRandom(
+  if (!training) return nn::NumpyRandom(0);
+  return nn::NumpyRandom(
       static_cast<std::uint32_t>(torch::randint(kSeeds, {1}, torch::kLong).item<std::int64_t>()));
 }
 
@@ -103,7 +103,7 @@ at::Tensor SpeechNetwork::project(const at::Tensor& features) const {
 }
 
 at::Tensor SpeechNetwork::spec_augment(const at::Tensor& x, const at::Tensor& mask,
-                                       NumpyRandom& random) const {
+                                       nn::NumpyRandom& random) const {
   const SpeechConfig& speech = config_.speech;
   if (!is_training() || !speech.apply_spec_augment) return x;
   const auto rows = static_cast<std::size_t>(x.size(0));
@@ -134,7 +134,7 @@ EncoderOutput SpeechNetwork::encode(const EncoderInput& given, const EncodeOptio
   EncoderOutput output;
   if (input.attention_mask.defined())
     output.mask = frame_mask(input.attention_mask, features.size(1));
-  NumpyRandom random = step_random(is_training());
+  nn::NumpyRandom random = step_random(is_training());
   at::Tensor x = spec_augment(project(features), output.mask, random);
   if (output.mask.defined()) x = x.masked_fill(output.mask.logical_not().unsqueeze(2), 0.0);
   x = x + positions_->forward(x);

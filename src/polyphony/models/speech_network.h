@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <polyphony/models/encoder_network.h>
+#include <polyphony/nn/numpy_random.h>
 #include <polyphony/nn/positional_conv.h>
 
 namespace polyphony::models {
@@ -23,7 +24,8 @@ class SpeechNetwork : public EncoderNetwork {
 
  private:
   at::Tensor project(const at::Tensor& features) const;
-  at::Tensor spec_augment(const at::Tensor& x, const at::Tensor& mask, NumpyRandom& random) const;
+  at::Tensor spec_augment(const at::Tensor& x, const at::Tensor& mask,
+                          nn::NumpyRandom& random) const;
 
   std::shared_ptr<nn::ConvFeatures> features_;
   std::shared_ptr<nn::LayerNorm> projection_norm_;  ///< null: none

@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <polyphony/base/numpy_random.h>
+#include <polyphony/nn/numpy_random.h>
 
 namespace polyphony::nn {
 

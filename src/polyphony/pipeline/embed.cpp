@@ -18,6 +18,7 @@
 #include <polyphony/base/digest.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/json.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/base/terminal/progress.h>
 #include <polyphony/data/embedded_rows.h>
@@ -109,7 +110,7 @@ void for_all(std::int64_t n, const std::function<void(std::int64_t)>& work) {
 
 void show_complaints(data::EmbeddingCache& cache) {
   for (const std::string& text : cache.take_complaints()) {
-    fmt::print(stderr, "warning: {}\n", text);
+    warn("{}", text);
   }
 }
 
@@ -199,7 +200,7 @@ struct Embedder::Lost {
       const auto kept = cache->find(key);
       if (!kept) throw;
       // In memory, but not on the disk: no reason to end a run.
-      if (!std::exchange(told, true)) fmt::print(stderr, "warning: {}\n", error.what());
+      if (!std::exchange(told, true)) warn("{}", error.what());
       return *kept;
     }
     return cache->find(key).value_or(embedding);
@@ -325,9 +326,9 @@ std::unique_ptr<data::Dataset> Embedder::embed(std::unique_ptr<data::Dataset> ro
       for (const std::string& key : keys) cache_->has(key);
     }
     if (collective_.is_global_zero()) {
-      fmt::print("embeddings: {} {}: {} rows, {:.0f} computed, the rest from {} ({:.1f} s)\n", name,
-                 input.output, rows->size(), computed[0], cache_->directory().string(),
-                 steady_seconds() - begin);
+      inform("embeddings: {} {}: {} rows, {:.0f} computed, the rest from {} ({:.1f} s)", name,
+             input.output, rows->size(), computed[0], cache_->directory().string(),
+             steady_seconds() - begin);
     }
     inputs.push_back({input.output, std::move(keys)});
   }

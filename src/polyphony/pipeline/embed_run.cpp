@@ -1,8 +1,7 @@
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/pipeline/embed.h>
 #include <polyphony/pipeline/processes.h>
 #include <polyphony/pipeline/recording.h>
@@ -30,7 +29,7 @@ struct EmbedOptions {
 
 void embed_all(const EmbedOptions& options, dist::Collective& collective) {
   tensor::set_up_compute(options.num_threads, tensor::Determinism::kOn);
-  if (collective.is_global_zero()) fmt::print("{}\n", tensor::describe_compute());
+  if (collective.is_global_zero()) inform("{}", tensor::describe_compute());
   Embedder embedder(options.embeddings, collective);
   embedder.must_store();
   for (const std::string& stage : options.data.stages()) {

@@ -2,9 +2,8 @@
 
 #include <cstdio>
 
-#include <fmt/format.h>
-
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/bind/catalogue.h>
 #include <polyphony/config/bind/schema.h>
 #include <polyphony/config/bind/target.h>
@@ -22,21 +21,21 @@ namespace {
 /// JSON Schema of a class; of a verb's whole configuration for "" (an experiment) and "vote".
 void print_schema(const std::string& name) {
   if (name.empty() || name == "experiment") {
-    fmt::print("{}\n", config::root_schema("an experiment", docs_of<ExperimentOptions>()));
+    inform("{}", config::root_schema("an experiment", docs_of<ExperimentOptions>()));
     return;
   }
   const config::Target target = config::find_target(name);
   if (target.entry == nullptr) throw UsageError("schema: " + target.fact, target.remedy);
-  fmt::print("{}\n", config::class_schema(*target.entry));
+  inform("{}", config::class_schema(*target.entry));
 }
 
 void print_version() {
-  for (const auto& [name, value] : tensor::libtorch_facts()) fmt::print("{:<9} {}\n", name, value);
+  for (const auto& [name, value] : tensor::libtorch_facts()) inform("{:<9} {}", name, value);
 }
 
 int print_targets(const config::Node& config) {
   const config::TargetReport report = config::report_targets(config);
-  fmt::print("{}", report.text);
+  notify(Notice::kInfo, report.text);
   return report.unresolved == 0 ? 0 : static_cast<int>(ExitCode::kConfig);
 }
 
@@ -48,7 +47,7 @@ extern "C" int polyphony_pipeline_entry(const polyphony::pipeline::Request& requ
   // A run that is watched through a pipe shows its lines as they come.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   if (request.verb == "list") {
-    fmt::print("{}", polyphony::config::catalogue(request.name));
+    polyphony::notify(polyphony::Notice::kInfo, polyphony::config::catalogue(request.name));
   } else if (request.verb == "schema") {
     print_schema(request.name);
   } else if (request.verb == "version") {

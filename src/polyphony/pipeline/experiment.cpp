@@ -9,6 +9,7 @@
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/callbacks/model_checkpoint.h>
 #include <polyphony/pipeline/experiment_run.h>
 #include <polyphony/pipeline/figures.h>
@@ -84,7 +85,7 @@ class ConfiguredExperiment : public Experiment {
     if (run.rows(options_.split.test).unlabelled() == 0) {
       run.test(options_.split.test);
     } else {
-      fmt::print("no metrics: rows of split '{}' have no label\n", options_.split.test);
+      inform("no metrics: rows of split '{}' have no label", options_.split.test);
     }
     predict(run, options_.split.test, "test");
   }
@@ -125,7 +126,7 @@ class ConfiguredExperiment : public Experiment {
     const std::vector<std::int64_t> labels = run.predicted_labels();
     if (!run.trainer().is_global_zero()) return;
     if (options_.trainer.fast_dev_run.count > 0) {
-      fmt::print("fast_dev_run: predictions of {} are not written\n", name);
+      inform("fast_dev_run: predictions of {} are not written", name);
       return;
     }
     const fs::path base = run.recording().directory() / "predictions" / name;
@@ -140,7 +141,7 @@ class ConfiguredExperiment : public Experiment {
           predicted(rows, std::span(logits.data_ptr<float>() + i * width, width)));
     }
     write_file(base.string() + ".csv", to_csv(table));
-    fmt::print("predictions of {} rows: {}.npy and .csv\n", table.rows.size(), base.string());
+    inform("predictions of {} rows: {}.npy and .csv", table.rows.size(), base.string());
     record::Recorder& recorder = *run.recording().recorder();
     for (const char* ending : {".npy", ".csv"}) {
       recorder.prepare(record::file_artifact("predictions", base.string() + ending));

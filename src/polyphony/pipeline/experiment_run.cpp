@@ -7,6 +7,7 @@
 
 #include <polyphony/base/assignment.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/world.h>
 #include <polyphony/callbacks/defaults.h>
 #include <polyphony/data/embeddable.h>
@@ -53,7 +54,7 @@ void refuse_one_class(const data::Dataset& rows) {
 }
 
 void print(const train::MetricValues& values) {
-  for (const auto& [name, value] : values) fmt::print("{:<24} {:.4f}\n", name, value);
+  for (const auto& [name, value] : values) inform("{:<24} {:.4f}", name, value);
 }
 
 /// This process's part of the run.
@@ -115,7 +116,7 @@ ExperimentRun::ExperimentRun(Experiment& experiment, Recording& recording,
   own_callbacks_.push_back(std::move(labels));
   parts_.strategy = std::move(strategy);
   tensor::set_up_compute(threads_of(options_), options_.trainer.deterministic);
-  fmt::print("{}\n", tensor::describe_compute());
+  inform("{}", tensor::describe_compute());
   tensor::seed_everything(static_cast<std::uint64_t>(options_.seed));
   task_ = experiment_.task();
 }
@@ -158,7 +159,7 @@ const data::Dataset& ExperimentRun::rows(const std::string& split) {
 
 void ExperimentRun::load_weights(const fs::path& path) {
   task_->load_state(train::load_state_dict(path), path.string());
-  fmt::print("weights: {}\n", path.string());
+  inform("weights: {}", path.string());
 }
 
 void ExperimentRun::fit(const std::string& train, const std::string& val, const fs::path& resume,

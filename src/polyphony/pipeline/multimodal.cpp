@@ -11,6 +11,7 @@
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/interpolate/interpolate.h>
 #include <polyphony/config/yaml/scalars.h>
 #include <polyphony/config/yaml/yaml.h>
@@ -199,7 +200,7 @@ class Fusion : public Experiment {
     const bool fills = fs::exists(input);
     CsvTable table = fills ? read_csv(input) : rows.table();
     const std::string target = fills ? options_.target_column_name : "prediction";
-    if (!fills) fmt::print("note: no {}; the dataset's own rows are written\n", input.string());
+    if (!fills) inform("note: no {}; the dataset's own rows are written", input.string());
     const auto wanted = static_cast<std::int64_t>(table.rows.size());
     if (wanted > logits.size(0)) {
       throw DataError(fmt::format("{}: {} rows, but the dataset has {} (rows without text or label "
@@ -208,8 +209,8 @@ class Fusion : public Experiment {
                       "make it of the rows that path_test holds whole");
     }
     if (wanted < logits.size(0)) {
-      fmt::print(stderr, "warning: {} has {} rows: the last {} predictions are left out\n",
-                 input.string(), wanted, logits.size(0) - wanted);
+      warn("{} has {} rows: the last {} predictions are left out", input.string(), wanted,
+           logits.size(0) - wanted);
     }
     const at::Tensor kept = logits.narrow(0, 0, wanted).contiguous();
     const at::Tensor best = at::argmax(kept, 1);
@@ -226,7 +227,7 @@ class Fusion : public Experiment {
     const fs::path csv = folder / "submissions" / (options_.submission_name + ".csv");
     save_logits(npy, kept);
     write_file(csv, to_csv(table));
-    fmt::print("logits of {} rows: {}\nlabels: {}\n", wanted, npy.string(), csv.string());
+    inform("logits of {} rows: {}\nlabels: {}", wanted, npy.string(), csv.string());
   }
 
   MultimodalOptions options_;
@@ -265,7 +266,7 @@ void take_tuned_parameters(Request& request) {
   for (const auto& [key, value] : best.entries()) {
     request.config.config.set(config::python_str(key), value);
   }
-  fmt::print("tuned parameters: {}\n", path);
+  inform("tuned parameters: {}", path);
 }
 
 }  // namespace

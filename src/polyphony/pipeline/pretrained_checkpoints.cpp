@@ -14,6 +14,7 @@
 #include <polyphony/base/files.h>
 #include <polyphony/base/json.h>
 #include <polyphony/base/leftovers.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/train/trainer.h>
 
 namespace polyphony::pipeline {
@@ -141,8 +142,7 @@ void PretrainedCheckpoints::on_fit_start(train::Trainer& trainer) {
   const bool gone = trainer.is_global_zero() && !fs::exists(saved_.best);
   if (!trainer.collective().rank_zero_says(gone)) return;
   if (trainer.is_global_zero()) {
-    fmt::print(stderr, "warning: {}: the best checkpoint is gone: the next one is the best\n",
-               saved_.best);
+    warn("{}: the best checkpoint is gone: the next one is the best", saved_.best);
   }
   saved_.best.clear();
   saved_.best_metric.reset();
@@ -269,7 +269,7 @@ void put_aside(const fs::path& folder) {
   } while (fs::exists(fs::symlink_status(aside)));
   std::error_code error;
   fs::rename(folder, aside, error);
-  if (!error) fmt::print("{} is put aside as {}\n", folder.string(), aside.string());
+  if (!error) inform("{} is put aside as {}", folder.string(), aside.string());
 }
 
 /// Lists what was written into a folder as it will be called.

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/environment.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/dist/launch.h>
 
@@ -52,17 +53,15 @@ void requeue(const Environment& environment) {
   if (asked.empty() || asked == "0") return;
   const std::string job = slurm_job(environment);
   if (job.empty()) {
-    fmt::print(stderr, "warning: POLYPHONY_REQUEUE: this is no job of Slurm (no SLURM_JOB_ID)\n");
+    warn("POLYPHONY_REQUEUE: this is no job of Slurm (no SLURM_JOB_ID)");
     return;
   }
   const std::string failure = call_scontrol(job);
   if (failure.empty()) {
-    fmt::print("job {} is back in Slurm's queue\n", job);
+    inform("job {} is back in Slurm's queue", job);
   } else {
-    fmt::print(stderr,
-               "warning: `scontrol requeue {}` failed: {}\n  everything is saved: submit the job "
-               "again\n",
-               job, failure);
+    warn("`scontrol requeue {}` failed: {}\n  everything is saved: submit the job again", job,
+         failure);
   }
 }
 

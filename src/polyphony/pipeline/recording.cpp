@@ -4,13 +4,13 @@
 
 #include <exception>
 
-#include <fmt/format.h>
 #include <torch/version.h>
 
 #include <polyphony/base/assignment.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/last_line.h>
 #include <polyphony/base/leftovers.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/config/bind/compat.h>
 #include <polyphony/config/bind/instantiate.h>
@@ -34,8 +34,7 @@ config::Node resolved(const Request& request) {
   config::ResolveContext context;
   context.hydra = request.config.hydra;
   const config::Node values = config::resolve(request.config.config, context);
-  return config::up_to_date(
-      values, [](const std::string& warning) { fmt::print(stderr, "warning: {}\n", warning); });
+  return config::up_to_date(values, [](const std::string& warning) { warn("{}", warning); });
 }
 
 void RecordingOptions::describe(config::Fields& f) {
@@ -115,8 +114,7 @@ std::vector<std::unique_ptr<record::Sink>> Recording::open_sinks(const record::R
     } catch (const ConfigError&) {
       throw;
     } catch (const std::exception& error) {
-      fmt::print(stderr, "warning: logger.{} is left out, the run goes on: {}\n", name,
-                 error.what());
+      warn("logger.{} is left out, the run goes on: {}", name, error.what());
     }
   }
   return sinks;
@@ -139,8 +137,7 @@ std::unique_ptr<record::StoreLog> Recording::open_row(record::RunInfo info) cons
         info.uid = before->uid;
       }
     } catch (const Error& error) {
-      fmt::print(stderr, "warning: the run gets a row of its own in the run store: {}\n",
-                 error.what());
+      warn("the run gets a row of its own in the run store: {}", error.what());
     }
   }
   return std::make_unique<record::StoreLog>(path, std::move(info), options);
@@ -156,9 +153,8 @@ void Recording::begin(const Request& request, const config::Node& config) {
   const record::RunInfo info = store->info();
   record::ConsoleTail tail(console);
   if (label_.options.console) console_ = std::make_unique<record::ConsoleCapture>(console);
-  fmt::print("run {} in {}\n",
-             store->run() ? std::to_string(*store->run()) : "without a number yet",
-             directory_.path().string());
+  inform("run {} in {}", store->run() ? std::to_string(*store->run()) : "without a number yet",
+         directory_.path().string());
   record::RecorderOptions options;
   options.source_seconds = label_.options.system_interval;
   std::vector<std::unique_ptr<record::Sink>> sinks;
@@ -206,16 +202,16 @@ void Recording::finish(record::State state, const std::string& error) {
   if (!ended || store_ == nullptr) return;  // the recorder has told that the end is missing
   if (store_->recorded()) {
     if (state == record::State::kFinished) {
-      fmt::print("recorded: run {} in {}\n", *store_->run(), record::default_store_path().string());
+      inform("recorded: run {} in {}", *store_->run(), record::default_store_path().string());
     }
     return;
   }
   if (store_->kept().empty()) return;  // told by the recorder: neither place could be written
-  fmt::print(stderr,
-             "warning: not recorded yet: {}\n  what the run store lacks is kept in {}\n"
-             "  bring it in with: polyphony runs --store {} import {}\n",
-             store_->reason(), store_->kept().string(), record::default_store_path().string(),
-             directory_.path().string());
+  warn(
+      "not recorded yet: {}\n  what the run store lacks is kept in {}\n  bring it in with: "
+      "polyphony runs --store {} import {}",
+      store_->reason(), store_->kept().string(), record::default_store_path().string(),
+      directory_.path().string());
 }
 
 void Recording::during(const std::function<void()>& work) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/config/yaml/scalars.h>
 
 namespace polyphony::pipeline {
@@ -27,7 +28,7 @@ std::string word(const config::Node& section, const char* key) {
 void without_gpu(config::Node& trainer) {
   const std::string accelerator = word(trainer, "accelerator");
   if (accelerator != "gpu" && accelerator != "cuda") return;
-  fmt::print("note: trainer.accelerator={}: this build computes on the processor\n", accelerator);
+  inform("note: trainer.accelerator={}: this build computes on the processor", accelerator);
   trainer.set("accelerator", "cpu");
   // All GPUs of a machine that has none: one process.
   if (word(trainer, "devices") == "-1") trainer.set("devices", config::Node(1));
@@ -75,12 +76,12 @@ void for_this_build(config::Node* trainer) {
   without_gpu(*trainer);
   const std::string precision = word(*trainer, "precision");
   if (precision == "16" || precision == "16-mixed") {
-    fmt::print("note: trainer.precision={}: the processor has bf16, which is taken\n", precision);
+    inform("note: trainer.precision={}: the processor has bf16, which is taken", precision);
     trainer->set("precision", "bf16");
   }
   const std::string strategy = word(*trainer, "strategy");
   if (strategy.starts_with("deepspeed")) {
-    fmt::print("note: trainer.strategy={}: ddp is taken, which computes the same\n", strategy);
+    inform("note: trainer.strategy={}: ddp is taken, which computes the same", strategy);
     trainer->set("strategy", "ddp");
   }
 }

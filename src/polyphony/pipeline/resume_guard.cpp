@@ -9,6 +9,7 @@
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/nearest.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/record/config_leaves.h>
 #include <polyphony/record/secrets.h>
 #include <polyphony/train/trainer.h>
@@ -283,10 +284,10 @@ void ResumeGuard::on_load_checkpoint(train::Trainer& trainer, const Value& check
     if (trainer.is_global_zero()) {
       if (accepted_) accepted_();
       if (then_) then_();
-      fmt::print(
+      inform(
           "resumed: the checkpoint does not say what it was trained with (another program or an "
           "earlier version wrote it): whether the configuration and the data are the same is not "
-          "checked\n");
+          "checked");
     }
     return;
   }
@@ -323,7 +324,7 @@ void ResumeGuard::on_load_checkpoint(train::Trainer& trainer, const Value& check
   if (!trainer.is_global_zero()) return;
   if (accepted_) accepted_();
   if (then_) then_();
-  for (const std::string& line : told) fmt::print("resumed: {}\n", line);
+  for (const std::string& line : told) inform("resumed: {}", line);
 }
 
 }  // namespace polyphony::pipeline

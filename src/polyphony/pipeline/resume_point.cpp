@@ -11,6 +11,7 @@
 
 #include <polyphony/base/assignment.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/dist/launch.h>
 #include <polyphony/pipeline/fit_end.h>
 #include <polyphony/tensor/archive.h>
@@ -181,7 +182,7 @@ std::vector<fs::path> later_than(const Reached& from, const fs::path& run,
       if (writer.empty() || (writer != run.string() && writer != writer_of(from))) continue;
       later.push_back(candidate.path);
     } catch (const Error& error) {
-      fmt::print(stderr, "warning: left as it is: {}\n", error.what());
+      warn("left as it is: {}", error.what());
     }
   }
   return later;
@@ -211,7 +212,7 @@ void take_back(const std::vector<fs::path>& later) {
     names.push_back(path.filename().string());
   }
   if (names.empty()) return;
-  fmt::print("resumed: later checkpoints are now NAME.before-resume: {}\n", fmt::join(names, ", "));
+  inform("resumed: later checkpoints are now NAME.before-resume: {}", fmt::join(names, ", "));
 }
 
 void refuse_finished(const Request& request, const Reached& reached, const config::Node& config,
@@ -285,7 +286,7 @@ void refuse_before_launch(const Request& request, const config::Node& config,
   try {
     decide(request, config, trainer, guard, warnings);
   } catch (const Error&) {
-    fmt::print(stderr, "{}", warnings);
+    notify(Notice::kNote, warnings);
     throw;
   }
 }
@@ -299,17 +300,17 @@ std::optional<ResumePoint> resume_point(const Request& request, const config::No
   if (collective.is_global_zero()) {
     try {
       const Reached reached = decide(request, config, trainer, guard, warnings);
-      fmt::print(stderr, "{}", std::exchange(warnings, ""));
+      notify(Notice::kNote, std::exchange(warnings, ""));
       if (!request.continuation.checkpoint.empty()) {
         guard.when_accepted(
             [later = later_than(reached, request.output_dir, config)] { take_back(later); });
       }
-      fmt::print("resumed: {} goes on from {}: step {}, whole epochs: {}\n",
-                 request.output_dir.string(), reached.path.string(), reached.steps, reached.epochs);
+      inform("resumed: {} goes on from {}: step {}, whole epochs: {}", request.output_dir.string(),
+             reached.path.string(), reached.steps, reached.epochs);
       said = fmt::format("{} {}", reached.rows, reached.path.string());
     } catch (const Error& error) {
       tell(collective, error);
-      fmt::print(stderr, "{}", warnings);
+      notify(Notice::kNote, warnings);
       throw;
     }
   }

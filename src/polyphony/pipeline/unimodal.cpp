@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/models/pretrained_folder.h>
 #include <polyphony/models/sequence_classifier.h>
 #include <polyphony/pipeline/experiment_run.h>
@@ -263,14 +264,14 @@ void FineTuning::evaluate(ExperimentRun& run) {
       state.emplace_back("model." + name, tensor);
     }
     task_->load_state(state, file.string());
-    fmt::print("best model: {}\n", checkpoints_->best());
+    inform("best model: {}", checkpoints_->best());
   }
   run.validate("val");
   run.test("test");
   const at::Tensor logits = run.predict("test");
   if (!run.trainer().is_global_zero()) return;
   save_logits(options_.predictions(), logits);
-  fmt::print("logits of {} rows: {}\n", logits.size(0), options_.predictions().string());
+  inform("logits of {} rows: {}", logits.size(0), options_.predictions().string());
 }
 
 /// Today's tree asks for a key that it does not have, and so cannot run in the original.
@@ -284,12 +285,12 @@ std::unique_ptr<train::TrainingArguments> arguments_of(const UnimodalOptions& op
   if (node.find("seed") == nullptr) node.set("seed", config::Node(options.seed));
   auto arguments = config::build<train::TrainingArguments>(node, "training_arguments");
   if (arguments->options().evaluation_strategy) {
-    fmt::print(
-        "note: training_arguments.evaluation_strategy is eval_strategy since Transformers "
-        "4.41; both are taken\n");
+    inform(
+        "note: training_arguments.evaluation_strategy is eval_strategy since Transformers 4.41; "
+        "both are taken");
   }
   if (arguments->options().fp16) {
-    fmt::print("note: training_arguments.fp16: the processor has bf16, which is taken\n");
+    inform("note: training_arguments.fp16: the processor has bf16, which is taken");
   }
   return arguments;
 }

@@ -11,6 +11,7 @@
 #include <polyphony/base/csv.h>
 #include <polyphony/base/error.h>
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/npy.h>
 #include <polyphony/base/terminal/table.h>
 #include <polyphony/config/bind/registry.h>
@@ -103,8 +104,8 @@ Rows read_rows(const std::string& path, const VoteOptions& options, std::size_t 
       throw DataError(fmt::format("{}: {} rows, but the logits have {}", path, all, logit_rows),
                       "give the CSV that the logits were predicted for");
     }
-    fmt::print(stderr, "{}: {} rows with an empty cell left out, as the logits leave them out\n",
-               path, all - table.rows.size());
+    note("{}: {} rows with an empty cell left out, as the logits leave them out", path,
+         all - table.rows.size());
   }
   const auto found =
       std::find(table.header.begin(), table.header.end(), options.target_column_name);
@@ -252,11 +253,11 @@ std::vector<double> search_weights(const SearchOptions& search, const VoteOption
         }
       },
       parts);
-  fmt::print("weights found on {} (macro F1 {:.4f}):", search.validation_file, best_score);
+  std::string found;
   for (std::size_t i = 0; i < best.size(); ++i) {
-    fmt::print(" {}={:.2f}", options.votings[i].first, best[i]);
+    found += fmt::format(" {}={:.2f}", options.votings[i].first, best[i]);
   }
-  fmt::print("\n");
+  inform("weights found on {} (macro F1 {:.4f}):{}", search.validation_file, best_score, found);
   return best;
 }
 
@@ -283,7 +284,7 @@ void report_metrics(const std::vector<std::int64_t>& predictions, const Rows& ro
   const double accuracy =
       metrics::averaged(metrics::per_class(counts), {metrics::Average::kMicro}, metrics::recall);
   const double f1 = macro_f1(counts);
-  fmt::print("accuracy {:.4f}  macro F1 {:.4f}\n", accuracy, f1);
+  inform("accuracy {:.4f}  macro F1 {:.4f}", accuracy, f1);
   logger.log_metrics({{"test_MulticlassF1Score", f1}, {"test_MulticlassAccuracy", accuracy}}, 0, 0);
 }
 
@@ -337,7 +338,7 @@ void cast_votes(const VoteOptions& options, Recording& recording) {
   }
   save_npy(options.voted_logit, voted);
   write_file(options.voted_file, to_csv(rows.table));
-  fmt::print("logits: {}\npredictions: {}\n", options.voted_logit, options.voted_file);
+  inform("logits: {}\npredictions: {}", options.voted_logit, options.voted_file);
 }
 
 }  // namespace

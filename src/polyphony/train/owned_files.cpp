@@ -8,6 +8,7 @@
 
 #include <polyphony/base/directory.h>
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 
 namespace polyphony::train {
 namespace fs = std::filesystem;
@@ -62,13 +63,13 @@ std::string OwnedFiles::objection(const fs::path& file) const {
 
 void OwnedFiles::remove(const fs::path& file) {
   if (const std::string why = objection(file); !why.empty()) {
-    fmt::print("left: {}: {}\n", file.string(), why);
+    inform("left: {}: {}", file.string(), why);
     return;
   }
   std::error_code error;
   fs::remove(file, error);
   if (error) {
-    fmt::print(stderr, "warning: {}: cannot be deleted: {}\n", file.string(), error.message());
+    warn("{}: cannot be deleted: {}", file.string(), error.message());
     return;
   }
   if (const auto name = name_of(file)) entries_.erase(*name);
@@ -92,7 +93,7 @@ std::string OwnedFiles::folder_objection(const fs::path& folder) const {
 
 void OwnedFiles::remove_folder(const fs::path& folder) {
   if (const std::string why = folder_objection(folder); !why.empty()) {
-    fmt::print("left: {}: {}\n", folder.string(), why);
+    inform("left: {}: {}", folder.string(), why);
     return;
   }
   std::error_code error;

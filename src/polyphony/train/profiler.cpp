@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/profiler_legacy.h>
 
 #include <polyphony/base/files.h>
+#include <polyphony/base/notice.h>
 
 namespace polyphony::train {
 
@@ -30,13 +31,13 @@ void Profiler::start() {
 }
 
 void Profiler::finish() {
-  if (name_ == ProfilerName::kSimple) fmt::print("{}", table());
+  if (name_ == ProfilerName::kSimple) notify(Notice::kInfo, table());
   if (!trace_) return;
   trace_->record.reset();  // writes
   const std::filesystem::path path = directory_ / "profile.trace.json";
   write_file(path, trace_->text.str());
   trace_.reset();
-  fmt::print("profile: {} (open it in chrome://tracing)\n", path.string());
+  inform("profile: {} (open it in chrome://tracing)", path.string());
 }
 
 void Profiler::add(const char* name, double seconds) {

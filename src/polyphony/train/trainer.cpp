@@ -4,11 +4,11 @@
 #include <numeric>
 
 #include <ATen/Context.h>
-#include <fmt/format.h>
 #include <torch/csrc/autograd/anomaly_mode.h>
 
 #include <polyphony/base/error.h>
 #include <polyphony/base/leftovers.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/base/signals.h>
 #include <polyphony/tensor/archive.h>
 #include <polyphony/tensor/safetensors.h>
@@ -39,7 +39,7 @@ void attempt(const char* what, const std::function<void()>& work) {
   try {
     work();
   } catch (const std::exception& error) {
-    fmt::print(stderr, "warning: after an error, {} failed too: {}\n", what, error.what());
+    warn("after an error, {} failed too: {}", what, error.what());
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/tensor/seed.h>
 #include <polyphony/train/checkpoint.h>
 #include <polyphony/train/loops/last_step.h>
@@ -37,7 +38,7 @@ void restore_threads(const Value* saved) {
   if (saved == nullptr) return;
   const tensor::Threads threads = {static_cast<int>(saved->at("kernels").as_int()),
                                    static_cast<int>(saved->at("blas").as_int())};
-  if (tensor::resume_threads(threads)) fmt::print("as before: {}\n", tensor::describe_compute());
+  if (tensor::resume_threads(threads)) inform("as before: {}", tensor::describe_compute());
 }
 
 /// How rows were dealt; checkpoints of before it was kept say only to how many processes.
@@ -63,7 +64,7 @@ std::optional<data::EpochPlace> place_before(const TrainerState& state, const Va
 
 void print_lines(const TrainerState& state, const std::vector<std::string>& lines) {
   if (!state.collective().is_global_zero()) return;
-  for (const std::string& line : lines) fmt::print("resumed: {}\n", line);
+  for (const std::string& line : lines) inform("resumed: {}", line);
 }
 
 Value callback_states(const TrainerState& state, const LastStep* last) {

@@ -5,9 +5,9 @@
 #include <filesystem>
 
 #include <c10/core/GradMode.h>
-#include <fmt/format.h>
 
 #include <polyphony/base/error.h>
+#include <polyphony/base/notice.h>
 #include <polyphony/tensor/archive.h>
 #include <polyphony/tensor/plain.h>
 #include <polyphony/train/loops/fit_checkpoint.h>
@@ -130,7 +130,7 @@ fs::path LastStep::write(const Value& checkpoint) const {
     tensor::save_archive(path, checkpoint);
   } catch (const IoError& error) {
     if (state_.trainer.checkpoint_directory() == elsewhere) throw;
-    fmt::print(stderr, "warning: {}\n", error.what());
+    warn("{}", error.what());
     path = free_checkpoint(elsewhere, "exception");
     tensor::save_archive(path, checkpoint);
   }
@@ -140,28 +140,26 @@ fs::path LastStep::write(const Value& checkpoint) const {
 void LastStep::save() {
   const fs::path& from = state_.resumed_from;
   if (!taken_ && state_.progress.global_step == first_step_) {
-    fmt::print(stderr, "nothing is lost: no step was completed{}\n",
-               from.empty() ? "" : " since " + from.string());
+    note("nothing is lost: no step was completed{}", from.empty() ? "" : " since " + from.string());
     return;
   }
   if (!taken_ || progress_.global_step != state_.progress.global_step) {
-    fmt::print(stderr,
-               "warning: the last step cannot be saved: the error came while it was being noted; "
-               "go on from an earlier checkpoint\n");
+    warn(
+        "the last step cannot be saved: the error came while it was being noted; go on from an "
+        "earlier checkpoint");
     return;
   }
   rewind();
   const fs::path path = write(dump_checkpoint(state_, Contents::kEverything, this));
-  fmt::print(
-      stderr,
-      "saved: everything up to step {}, the last completed one, in {}\n"
-      "  once the cause is mended, go on from there: give the same command with {}={}\n"
-      "  (what was mended in the data or the options is refused until resume.allow names it)\n",
+  note(
+      "saved: everything up to step {}, the last completed one, in {}\n  once the cause is mended, "
+      "go on from there: give the same command with {}={}\n  (what was mended in the data or the "
+      "options is refused until resume.allow names it)",
       progress_.global_step, path.string(), state_.parts.resume_key, path.string());
   if (state_.collective().world_size() > 1) {
-    fmt::print(stderr,
-               "  the other processes could not be asked: their random generators and what they "
-               "had counted of the running epoch are not in it\n");
+    note(
+        "  the other processes could not be asked: their random generators and what they had "
+        "counted of the running epoch are not in it");
   }
   for (const auto& logger : state_.parts.loggers) logger->after_save_checkpoint(path);
 }

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
+#include <polyphony/base/notice.h>
 #include <polyphony/base/rng.h>
 #include <polyphony/tensor/seed.h>
 
@@ -53,10 +54,10 @@ void restore_counts(TrainerState& state, const std::vector<Value>& ranks, std::s
     log.merge_state(ranks[other].at("log"));
   }
   if (!whole) {
-    fmt::print(stderr,
-               "warning: this epoch's training metrics leave out what {} processes have counted: "
-               "the task has no merge_metric_state\n",
-               ranks.size() - world);
+    warn(
+        "this epoch's training metrics leave out what {} processes have counted: the task has no "
+        "merge_metric_state",
+        ranks.size() - world);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace polyphony {
+namespace polyphony::nn {
 
 /// numpy's legacy generator `np.random.RandomState(seed)`, draw for draw: MT19937 (Matsumoto and
 /// Nishimura, 1998). For what Python code computes with `np.random`, such as SpecAugment's masks.
@@ -28,4 +28,4 @@ class NumpyRandom {
   std::size_t place_ = kWords;
 };
 
-}  // namespace polyphony
+}  // namespace polyphony::nn

@@ -1,8 +1,8 @@
-#include <polyphony/base/numpy_random.h>
+#include <polyphony/nn/numpy_random.h>
 
 #include <gmock/gmock.h>
 
-namespace polyphony {
+namespace polyphony::nn {
 namespace {
 
 // Expected values are those of numpy 1.24's np.random after np.random.seed(n).
@@ -28,4 +28,4 @@ TEST(NumpyRandom, NothingAndLessIsAnEmptyPermutation) {
 }
 
 }  // namespace
-}  // namespace polyphony
+}  // namespace polyphony::nn

@@ -1,9 +1,9 @@
-#include <polyphony/base/numpy_random.h>
+#include <polyphony/nn/numpy_random.h>
 
 #include <numeric>
 #include <utility>
 
-namespace polyphony {
+namespace polyphony::nn {
 
 NumpyRandom::NumpyRandom(std::uint32_t seed) {
   state_[0] = seed;
@@ -57,4 +57,4 @@ std::vector<std::int64_t> NumpyRandom::permutation(std::int64_t n) {
   return order;
 }
 
-}  // namespace polyphony
+}  // namespace polyphony::nn
