@@ -335,7 +335,7 @@ TEST(SequenceClassifier, TruncatedWeightsAreNamed) {
   const std::string whole = read_file(folder / "model.safetensors");
   write_file(folder / "model.safetensors", std::string_view(whole).substr(0, whole.size() / 2));
   EXPECT_THAT(error_of<DataError>([&] { SequenceClassifier(options_of(folder)); }),
-              testing::AllOf(HasSubstr("model.safetensors: tensor '"),
+              testing::AllOf(HasSubstr("model.safetensors: truncated, or damaged: tensor '"),
                              HasSubstr("' lies outside the file")));
 }
 
