@@ -321,7 +321,7 @@ Recorder::Recorder(std::vector<std::unique_ptr<Sink>> sinks, RecorderOptions opt
     core_->outputs.emplace_back();
     core_->outputs.back().sink = std::move(sink);
   }
-  core_->options = std::move(options);
+  core_->options = options;
   const NoSignals masked;
   core_->thread = std::thread([core = core_] { core->run(); });
 }

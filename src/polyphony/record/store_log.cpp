@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 StoreLog::StoreLog(const fs::path& store, RunInfo info, StoreLogOptions options)
     : path_(fs::absolute(store)),
       info_(std::move(info)),
-      options_(std::move(options)),
+      options_(options),
       started_(now()),
       batches_(options_.batches) {
   if (info_.uid.empty()) info_.uid = new_run_uid();
